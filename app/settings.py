@@ -1,0 +1,258 @@
+"""The settings of the service: one frozen object, read once from the environment.
+
+Each field carries its variable, default, rule and meaning; the table in `README.md` is made from
+them (`python -m app.settings` prints it). An empty variable counts as one that is not set.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+DEFAULT_SERVICE_NAME: Final = "slipway"
+
+_WILDCARD_HOSTS: Final = frozenset({"0.0.0.0", "::"})
+# A last label of digits only is an address, so `999.1.1.1` is no name.
+_HOST_NAME: Final = r"(?!(.*\.)?[0-9]+$)[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?"
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"0", "false", "no", "off"})
+_MAX_DIGITS: Final = 12
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; its text is one line with variable, value and remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a variable may hold: `parse` returns its value or raises ValueError."""
+
+    allowed: str
+    parse: Callable[[str], Any]
+
+
+def _number(low: float, high: int, unit: str = "", *, whole: bool = True) -> Rule:
+    pattern = r"[0-9]+" if whole else r"[0-9]+(\.[0-9]+)?"
+
+    def parse(text: str) -> int | float:
+        if len(text) > _MAX_DIGITS or not re.fullmatch(pattern, text):
+            raise ValueError(text)
+        value = int(text) if whole else float(text)
+        if not low <= value <= high:
+            raise ValueError(text)
+        return value
+
+    kind = "a whole number" if whole else "a number"
+    return Rule(f"{kind} from {low} to {high}" + (f" ({unit})" if unit else ""), parse)
+
+
+def _choice(*words: str) -> Rule:
+    spelling = {word.lower(): word for word in words}
+
+    def parse(text: str) -> str:
+        if text.lower() not in spelling:
+            raise ValueError(text)
+        return spelling[text.lower()]
+
+    return Rule(f"{', '.join(words[:-1])} or {words[-1]}", parse)
+
+
+def _text(pattern: str, allowed: str) -> Rule:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(text)
+        return text
+
+    return Rule(allowed, parse)
+
+
+def _parse_flag(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError(text)
+
+
+def _parse_host(text: str) -> str:
+    if not re.fullmatch(_HOST_NAME, text):
+        ipaddress.ip_address(text)
+    return text
+
+
+def _parse_proxies(text: str) -> str:
+    parts = [part.strip() for part in text.split(",")]
+    if parts != ["*"]:
+        for part in parts:
+            ipaddress.ip_network(part)
+    return ",".join(parts)
+
+
+def _setting(env: str, default: object, rule: Rule, doc: str, *, shown: str = "") -> Any:
+    """Describe one field; `shown` is the default in words, where the value does not say it."""
+    return field(default=default, metadata={"env": env, "rule": rule, "doc": doc, "shown": shown})
+
+
+_FLAG: Final = Rule("true or false", _parse_flag)
+_HOST: Final = Rule("an IP address or a host name, without a port", _parse_host)
+_PROXIES: Final = Rule(
+    "IP addresses or networks separated by commas, or * for every client", _parse_proxies
+)
+_SECONDS: Final = _number(1, 3600, "seconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set from outside.
+
+    Raises:
+        SettingsError: two settings contradict each other.
+    """
+
+    service_name: str = _setting(
+        "SERVICE_NAME",
+        DEFAULT_SERVICE_NAME,
+        _text(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}", "1 to 63 letters, digits, spaces, . _ or -"),
+        "Name shown on the landing page and by `/version`.",
+    )
+    host: str = _setting("HOST", "127.0.0.1", _HOST, "Address the service listens on.")
+    port: int = _setting("PORT", 8000, _number(1, 65535), "Port the service listens on.")
+    web_concurrency: int | None = _setting(
+        "WEB_CONCURRENCY",
+        None,
+        _number(1, 256),
+        "Number of worker processes.",
+        shown="usable CPUs, 2 to 8",
+    )
+    metrics_host: str = _setting(
+        "METRICS_HOST", "127.0.0.1", _HOST, "Address the metrics are served on."
+    )
+    metrics_port: int = _setting(
+        "METRICS_PORT", 9000, _number(0, 65535), "Port the metrics are served on; 0 turns it off."
+    )
+    log_level: str = _setting(
+        "LOG_LEVEL",
+        "INFO",
+        _choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+        "Lines below this level are not written.",
+    )
+    log_format: str = _setting(
+        "LOG_FORMAT",
+        "auto",
+        _choice("auto", "json", "console"),
+        "Shape of log lines; auto is console on a terminal and JSON elsewhere.",
+    )
+    debug: bool = _setting(
+        "DEBUG", False, _FLAG, "Show source code and variables when a handler fails. Never live."
+    )
+    max_body_bytes: int = _setting(
+        "MAX_BODY_BYTES",
+        1024 * 1024,
+        _number(1, 2**31 - 1, "bytes"),
+        "Largest request body; a longer one is answered with 413.",
+    )
+    readiness_timeout: float = _setting(
+        "READINESS_TIMEOUT",
+        2.0,
+        _number(0.1, 60, "seconds", whole=False),
+        "How long `/readyz` waits for its checks.",
+    )
+    worker_timeout: int = _setting(
+        "WORKER_TIMEOUT", 30, _SECONDS, "A worker silent for this long is replaced."
+    )
+    graceful_timeout: int = _setting(
+        "GRACEFUL_TIMEOUT", 25, _SECONDS, "How long requests may go on after a stop was asked for."
+    )
+    keepalive: int = _setting(
+        "KEEPALIVE", 75, _SECONDS, "How long an idle connection stays open; more than the proxy's."
+    )
+    max_requests: int = _setting(
+        "MAX_REQUESTS",
+        20_000,
+        _number(0, 1_000_000_000),
+        "A worker is replaced after this many requests; 0 for never.",
+    )
+    max_requests_jitter: int = _setting(
+        "MAX_REQUESTS_JITTER",
+        4_000,
+        _number(0, 1_000_000_000),
+        "At most this many more, drawn for each worker, so that not all are replaced at once.",
+    )
+    forwarded_allow_ips: str = _setting(
+        "FORWARDED_ALLOW_IPS",
+        "127.0.0.1,::1",
+        _PROXIES,
+        "Proxies whose `X-Forwarded-*` headers are believed.",
+    )
+    git_revision: str = _setting(
+        "GIT_REVISION",
+        "",
+        _text(r"[A-Za-z0-9._/-]{1,64}", "1 to 64 letters, digits, . _ / or -"),
+        "Revision shown on the landing page and by `/version`.",
+        shown="asked from git",
+    )
+
+    def __post_init__(self) -> None:
+        if self.graceful_timeout >= self.worker_timeout:
+            raise SettingsError(
+                f"GRACEFUL_TIMEOUT={self.graceful_timeout} is not allowed with "
+                f"WORKER_TIMEOUT={self.worker_timeout}: use a smaller GRACEFUL_TIMEOUT or a "
+                "larger WORKER_TIMEOUT"
+            )
+        if 0 < self.max_requests < self.max_requests_jitter:
+            raise SettingsError(
+                f"MAX_REQUESTS_JITTER={self.max_requests_jitter} is not allowed with "
+                f"MAX_REQUESTS={self.max_requests}: use at most {self.max_requests}"
+            )
+        if self.port == self.metrics_port and _overlap(self.host, self.metrics_host):
+            raise SettingsError(
+                f"METRICS_PORT={self.metrics_port} is not allowed with PORT={self.port}: "
+                "use another METRICS_PORT, or 0 to turn metrics off"
+            )
+
+
+def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from `environ`.
+
+    Raises:
+        SettingsError: a value is not allowed, or two contradict each other.
+    """
+    values: dict[str, Any] = {}
+    for item in fields(Settings):
+        env: str = item.metadata["env"]
+        rule: Rule = item.metadata["rule"]
+        text = environ.get(env, "").strip()
+        if not text:
+            continue
+        try:
+            values[item.name] = rule.parse(text)
+        except ValueError:
+            raise SettingsError(f"{env}={text!r} is not allowed: use {rule.allowed}") from None
+    return Settings(**values)
+
+
+def render_settings_table() -> str:
+    """Return the table of all settings as Markdown."""
+    head = "| variable | default | what it sets | allowed |\n|---|---|---|---|\n"
+    return head + "".join(f"| {' | '.join(row)} |\n" for row in _rows())
+
+
+def _rows() -> Iterator[tuple[str, str, str, str]]:
+    for item in fields(Settings):
+        meta = item.metadata
+        default = "false" if item.default is False else str(item.default)
+        shown = meta["shown"] or f"`{default}`"
+        yield f"`{meta['env']}`", shown, meta["doc"], meta["rule"].allowed
+
+
+def _overlap(host: str, other: str) -> bool:
+    return host == other or host in _WILDCARD_HOSTS or other in _WILDCARD_HOSTS
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_settings_table())

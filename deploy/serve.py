@@ -1,0 +1,54 @@
+"""Start the service: check what can be wrong, then become gunicorn.
+
+    python -m deploy.serve
+
+A wrong setting or a taken port ends it with one line and status 1. gunicorn alone would try a taken
+port for five seconds, and fail with a traceback where a variable that it reads itself is no number.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from app.settings import Settings, SettingsError, load_settings
+from framework.server.preflight import find_bind_problem
+
+
+def find_problem(settings: Settings) -> str | None:
+    """Return the first address that cannot be listened on, as one line with the remedy."""
+    problem = find_bind_problem(
+        settings.host, settings.port, host_setting="HOST", port_setting="PORT"
+    )
+    if problem is None and settings.metrics_port:
+        problem = find_bind_problem(
+            settings.metrics_host,
+            settings.metrics_port,
+            host_setting="METRICS_HOST",
+            port_setting="METRICS_PORT",
+        )
+    return problem
+
+
+def main() -> None:
+    """Check, then replace this process by gunicorn's master."""
+    try:
+        problem = find_problem(load_settings())
+    except SettingsError as exc:
+        problem = str(exc)
+    if problem is not None:
+        raise SystemExit(problem)
+    # gunicorn reads this variable itself and takes an empty one for a wrong number.
+    if not os.environ.get("WEB_CONCURRENCY", "").strip():
+        os.environ.pop("WEB_CONCURRENCY", None)
+    # The script and not the module: SIGUSR2 starts gunicorn again with the same arguments, and a
+    # module would then run with gunicorn's own folder first in the path. Through the interpreter,
+    # because the first line of the script is wrong after the folder has been moved.
+    script = Path(sys.executable).with_name("gunicorn")
+    command = [sys.executable, str(script), "--config", "deploy/gunicorn.conf.py"]
+    os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""What a callable is: sync or async, a function or an ASGI application, and what it is called."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from types import FunctionType
+from typing import Any, TypeGuard
+
+
+def unwrap_partial(func: Any) -> Any:
+    """Return the callable below any number of `functools.partial` layers."""
+    while isinstance(func, functools.partial):
+        func = func.func
+    return func
+
+
+def is_async_callable(func: Any) -> TypeGuard[Callable[..., Awaitable[Any]]]:
+    """Tell whether calling `func` gives something to await (partials and callable objects included)."""
+    # PERF: `inspect` takes a microsecond; nearly always this is a plain coroutine function.
+    if type(func) is FunctionType and func.__code__.co_flags & inspect.CO_COROUTINE:
+        return True
+    func = unwrap_partial(func)
+    if inspect.iscoroutinefunction(func):
+        return True
+    return callable(func) and inspect.iscoroutinefunction(getattr(func, "__call__", None))  # noqa: B004
+
+
+def is_handler_function(endpoint: Any) -> bool:
+    """Tell whether `endpoint` is a function of the request; anything else is an ASGI application."""
+    endpoint = unwrap_partial(endpoint)
+    return inspect.isfunction(endpoint) or inspect.ismethod(endpoint)
+
+
+def get_name(endpoint: Callable[..., Any]) -> str:
+    """Return the name by which a route to `endpoint` is known unless it is given one."""
+    name: str = getattr(endpoint, "__name__", endpoint.__class__.__name__)
+    return name

@@ -1,0 +1,134 @@
+"""From an exception to the handler that the application has for it.
+
+An exception is handled as near to the handler that raised it as possible (a route, a mount), so that
+whatever wraps the route sees a response. The handlers travel in the scope; nothing is wrapped on the
+way of a request that goes well, except where code that is not ours sends the response.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable
+from typing import Any
+
+from framework._callables import is_async_callable
+from framework.concurrency import run_in_threadpool
+from framework.exceptions import HTTPException
+from framework.requests import HTTPConnection
+from framework.types import (
+    ASGIApp,
+    ExceptionHandler,
+    ExceptionHandlerTables,
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
+
+# The application's handlers: by exception class, by status code.
+HANDLERS_SCOPE_KEY = "starlette.exception_handlers"
+# True once a response was begun and then failed: too late for an error page.
+STARTED_SCOPE_KEY = "framework.response_started"
+
+_NO_HANDLERS: ExceptionHandlerTables = ({}, {})
+
+
+class TrackedSend:
+    """Remember whether a response has been started."""
+
+    __slots__ = ("send", "started")
+
+    def __init__(self, send: Send) -> None:
+        self.send = send
+        self.started = False
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            self.started = True
+        return self.send(message)
+
+
+def find_handler(scope: Scope, exc: Exception) -> ExceptionHandler | None:
+    """Return the handler for `exc`: by its status first, else by the nearest of its classes."""
+    by_class, by_status = scope.get(HANDLERS_SCOPE_KEY, _NO_HANDLERS)
+    handler: ExceptionHandler | None = None
+    if isinstance(exc, HTTPException):
+        handler = by_status.get(exc.status_code)
+    if handler is None:
+        for cls in type(exc).__mro__:
+            handler = by_class.get(cls)
+            if handler is not None:
+                break
+    return handler
+
+
+async def call_handler(handler: ExceptionHandler, conn: HTTPConnection[Any], exc: Exception) -> Any:
+    """Return the response that `handler`, sync or async, gives for `exc`."""
+    if is_async_callable(handler):
+        response = await handler(conn, exc)
+    else:
+        response = await run_in_threadpool(handler, conn, exc)
+    # An instance that is raised again and again (a module constant) would keep every traceback.
+    exc.__traceback__ = None
+    return response
+
+
+async def answer_handled(
+    exc: Exception, conn: HTTPConnection[Any], receive: Receive, send: Send
+) -> None:
+    """Answer `exc` with the handler in scope, else raise it again.
+
+    Raises:
+        RuntimeError: a handler exists but a response had been started already.
+    """
+    scope = conn.scope
+    handler = find_handler(scope, exc)
+    if handler is None:
+        raise exc
+    if scope.get(STARTED_SCOPE_KEY):
+        raise RuntimeError("Caught handled exception, but response already started.") from exc
+    response = await call_handler(handler, conn, exc)
+    if response is not None:
+        await response(scope, receive, send)
+
+
+async def run_tracked(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Run an application of unknown make; when it fails, note in the scope if it had started to answer."""
+    tracked = TrackedSend(send)
+    try:
+        await app(scope, receive, tracked)
+    except Exception:
+        if tracked.started:
+            scope[STARTED_SCOPE_KEY] = True
+        raise
+
+
+def build_tracked(app: ASGIApp, *, is_own: bool) -> ASGIApp:
+    """Return `app` as it is when it keeps track of started responses itself, else inside `run_tracked`."""
+    return app if is_own else functools.partial(run_tracked, app)
+
+
+async def run_handled(
+    app: ASGIApp, conn: HTTPConnection[Any], scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Run an application of unknown make; answer its exceptions with the handlers in scope."""
+    try:
+        await run_tracked(app, scope, receive, send)
+    except Exception as exc:
+        await answer_handled(exc, conn, receive, send)
+
+
+class _HandledApp:
+    __slots__ = ("app", "conn")
+
+    def __init__(self, app: ASGIApp, conn: HTTPConnection[Any]) -> None:
+        self.app = app
+        self.conn = conn
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await run_handled(self.app, self.conn, scope, receive, send)
+
+
+def wrap_app_handling_exceptions(app: ASGIApp, conn: HTTPConnection[Any]) -> ASGIApp:
+    """Return `app` with the handlers in scope applied to its exceptions; for frameworks built on this."""
+    return _HandledApp(app, conn)

@@ -1,0 +1,157 @@
+"""`App`: an ASGI application, composed of middleware and a router."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+from framework._exception_handler import HANDLERS_SCOPE_KEY, answer_handled
+from framework.datastructures import State, URLPath
+from framework.middleware import Middleware, _MiddlewareFactory
+from framework.middleware.body_limit import RequestBodyLimitMiddleware
+from framework.middleware.errors import ServerErrorMiddleware
+from framework.middleware.exceptions import ExceptionMiddleware, build_handler_tables
+from framework.requests import Request
+from framework.responses import Response
+from framework.routing import BaseRoute, Router
+from framework.types import ASGIApp, ExceptionHandler, Lifespan, Receive, Scope, Send
+
+__all__ = ["App"]
+
+AppType = TypeVar("AppType", bound="App")
+P = ParamSpec("P")
+
+
+class App:
+    """A web application.
+
+    Args:
+        debug: answer an unhandled exception with its traceback. Never in production.
+        routes: tried in this order.
+        middleware: around all routes, the first outermost.
+        exception_handlers: `handler(request, exc) -> response`, sync or async, by status code or
+            exception class; 500 or `Exception` is the handler for what nobody handles.
+        lifespan: an async context manager function of the app, entered before the first request and
+            left after the last; the mapping it yields is copied into each request's state.
+        max_body_size: bytes that the body of a request may have; mounts and routes may set their own.
+            None: `Request.body()` keeps to `_defaults.MAX_BUFFERED_BODY_BYTES`, streams have no limit.
+    """
+
+    def __init__(
+        self: AppType,
+        debug: bool = False,
+        routes: Sequence[BaseRoute] | None = None,
+        middleware: Sequence[Middleware] | None = None,
+        exception_handlers: Mapping[Any, ExceptionHandler] | None = None,
+        lifespan: Lifespan[AppType] | None = None,
+        *,
+        max_body_size: int | None = None,
+    ) -> None:
+        self.debug = debug
+        self.state = State()
+        self.router = Router(routes, lifespan=lifespan)
+        self.max_body_size = max_body_size
+        self.exception_handlers: dict[Any, ExceptionHandler] = dict(exception_handlers or {})
+        self.user_middleware = list(middleware or ())
+        self.middleware_stack: ASGIApp | None = None
+        self._bare_stack: _BareStack | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        stack = self.middleware_stack
+        if stack is None:
+            stack = self.middleware_stack = self.build_middleware_stack()
+        bare = self._bare_stack
+        if bare is None:
+            await stack(scope, receive, send)
+            return
+        # PERF: without middleware nobody stands between the two error layers and the router, so this
+        # frame does the work of both, and `send` is not wrapped: routes watch what could fail half-way.
+        scope[HANDLERS_SCOPE_KEY] = bare.handlers
+        try:
+            await stack(scope, receive, send)
+        except Exception as exc:
+            await bare.answer(exc, scope, receive, send)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the whole stack: error page, body limit, middleware, exception handlers, router."""
+        error_handler = None
+        handlers: dict[Any, ExceptionHandler] = {}
+        for key, handler in self.exception_handlers.items():
+            if key in (500, Exception):
+                error_handler = handler
+            else:
+                handlers[key] = handler
+        middleware = list(self.user_middleware)
+        if self.max_body_size is not None:
+            limit = Middleware(RequestBodyLimitMiddleware, max_body_size=self.max_body_size)
+            middleware.insert(0, limit)
+        errors = ServerErrorMiddleware(self.router, handler=error_handler, debug=self.debug)
+        if not middleware:
+            self._bare_stack = _BareStack(handlers, errors)
+            return self.router.build_entry()
+        app: ASGIApp = ExceptionMiddleware(self.router, handlers=handlers, debug=self.debug)
+        for cls, args, kwargs in reversed(middleware):
+            app = cls(app, *args, **kwargs)
+        errors.app = app
+        return errors
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The routes of the application; may be changed at any time."""
+        return self.router.routes
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """Return the path of the route `name`. Raises `NoMatchFound` when there is none."""
+        return self.router.url_path_for(name, **path_params)
+
+    def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
+        """Add an application below a path; see `Mount`."""
+        self.router.mount(path, app=app, name=name)
+
+    def add_middleware(
+        self, middleware_class: _MiddlewareFactory[P], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Add a layer around all there are. Raises `RuntimeError` once requests have been served."""
+        if self.middleware_stack is not None:
+            raise RuntimeError("Cannot add middleware after an application has started")
+        self.user_middleware.insert(0, Middleware(middleware_class, *args, **kwargs))
+
+    def add_exception_handler(
+        self, exc_class_or_status_code: int | type[Exception], handler: ExceptionHandler
+    ) -> None:
+        """Handle a status code or an exception class; must be called before the first request."""
+        self.exception_handlers[exc_class_or_status_code] = handler
+
+    def add_route(
+        self,
+        path: str,
+        route: Callable[[Request[Any]], Awaitable[Response] | Response],
+        methods: list[str] | None = None,
+        name: str | None = None,
+        include_in_schema: bool = True,
+    ) -> None:
+        """Add an HTTP endpoint; see `Route`."""
+        self.router.add_route(path, route, methods, name, include_in_schema)
+
+
+class _BareStack:
+    """The error layers of an application without middleware."""
+
+    __slots__ = ("errors", "handlers")
+
+    def __init__(
+        self, handlers: Mapping[Any, ExceptionHandler], errors: ServerErrorMiddleware
+    ) -> None:
+        self.handlers = build_handler_tables(handlers)
+        self.errors = errors
+
+    async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the handler for `exc`; without one with the error page, and raise it again."""
+        if scope["type"] != "http":
+            raise exc
+        try:
+            await answer_handled(exc, Request(scope, receive, send), receive, send)
+        except Exception as unhandled:
+            await self.errors.answer(unhandled, scope, receive, send)
+            raise

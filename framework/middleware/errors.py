@@ -1,0 +1,131 @@
+"""`ServerErrorMiddleware`: the last resort, a 500 for whatever nobody handled."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import traceback
+from typing import Any
+
+from framework._callables import is_async_callable
+from framework._defaults import DEBUG_PAGE_CONTEXT_LINES, DEBUG_PAGE_FRAMES
+from framework._exception_handler import STARTED_SCOPE_KEY, TrackedSend
+from framework.concurrency import run_in_threadpool
+from framework.middleware.exceptions import INNER_SEND_SCOPE_KEY
+from framework.requests import Request
+from framework.responses import HTMLResponse, PlainTextResponse, Response
+from framework.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
+
+__all__ = ["ServerErrorMiddleware"]
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+:root {{ color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }}
+body {{ margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }}
+h1 {{ font-size: 1.3rem; overflow-wrap: anywhere; }}
+details {{ border: 1px solid color-mix(in srgb, currentColor 25%, transparent);
+  border-radius: 8px; margin: .6rem 0; }}
+summary {{ padding: .5rem .8rem; cursor: pointer; overflow-wrap: anywhere; }}
+pre {{ margin: 0; padding: .5rem .8rem; overflow-x: auto; font-size: .85rem; }}
+mark {{ background: #d9304f; color: #fff; }}
+</style></head><body>
+<h1>{title}</h1>
+<p>Innermost frame first. This page is shown because the application runs with <code>debug</code>;
+without it the answer is a bare 500.</p>
+{frames}
+<details><summary>Plain traceback</summary><pre>{plain}</pre></details>
+</body></html>
+"""
+
+_FRAME = """<details{opened}><summary><code>{file}</code>, line {line}, in <b>{function}</b></summary>
+<pre>{source}</pre></details>"""
+
+
+class ServerErrorMiddleware:
+    """The outermost layer of a stack.
+
+    An exception that reaches it is answered with 500 (the debug page, or `handler`), unless a response
+    was started, and raised again: the server logs it, a test client shows it. The answer is sent
+    through the application's own middleware, so that CORS headers and the like are on it.
+    """
+
+    def __init__(
+        self, app: ASGIApp, handler: ExceptionHandler | None = None, debug: bool = False
+    ) -> None:
+        self.app = app
+        self.handler = handler
+        self.debug = debug
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        tracked = TrackedSend(send)
+        try:
+            await self.app(scope, receive, tracked)
+        except Exception as exc:
+            if not tracked.started:
+                inner_send = scope.get(INNER_SEND_SCOPE_KEY, send)
+                await self.answer(exc, scope, receive, inner_send)
+            raise
+
+    async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the 500 for `exc`, unless a response was begun before it failed."""
+        if scope.get(STARTED_SCOPE_KEY):
+            return
+        scope[STARTED_SCOPE_KEY] = True
+        request: Request[Any] = Request(scope)
+        if self.debug:
+            # Reading source files blocks: not on the event loop.
+            response = await run_in_threadpool(self.debug_response, request, exc)
+        elif self.handler is None:
+            response = self.error_response(request, exc)
+        elif is_async_callable(self.handler):
+            response = await self.handler(request, exc)
+        else:
+            response = await run_in_threadpool(self.handler, request, exc)
+        await response(scope, receive, send)
+
+    def debug_response(self, request: Request[Any], exc: Exception) -> Response:
+        """Return the traceback, as a page to browsers and as text to everything else."""
+        if "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(self.generate_html(exc), status_code=500)
+        return PlainTextResponse(self.generate_plain_text(exc), status_code=500)
+
+    def error_response(self, request: Request[Any], exc: Exception) -> Response:
+        """Return the answer that tells nothing."""
+        return PlainTextResponse("Internal Server Error", status_code=500)
+
+    def generate_html(self, exc: Exception, limit: int = DEBUG_PAGE_CONTEXT_LINES) -> str:
+        """Return the debug page; everything that comes from the exception is escaped."""
+        frames = inspect.getinnerframes(exc.__traceback__, limit) if exc.__traceback__ else []
+        innermost_first = frames[: -DEBUG_PAGE_FRAMES - 1 : -1]
+        shown = [
+            self.generate_frame_html(frame, is_collapsed=position > 0)
+            for position, frame in enumerate(innermost_first)
+        ]
+        title = "".join(traceback.format_exception_only(exc)).strip()
+        return _PAGE.format(
+            title=html.escape(title),
+            frames="\n".join(shown),
+            plain=html.escape(self.generate_plain_text(exc)),
+        )
+
+    def generate_frame_html(self, frame: inspect.FrameInfo, is_collapsed: bool) -> str:
+        """Return one frame with the source around its line."""
+        first = frame.lineno - (frame.index or 0)
+        lines = []
+        for number, text in enumerate(frame.code_context or [], start=first):
+            line = f"{number:5} {html.escape(text.rstrip())}"
+            lines.append(f"<mark>{line}</mark>" if number == frame.lineno else line)
+        return _FRAME.format(
+            opened="" if is_collapsed else " open",
+            file=html.escape(frame.filename),
+            line=frame.lineno,
+            function=html.escape(frame.function),
+            source="\n".join(lines),
+        )
+
+    def generate_plain_text(self, exc: Exception) -> str:
+        """Return the traceback as the interpreter prints it."""
+        return "".join(traceback.format_exception(exc))

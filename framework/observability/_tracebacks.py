@@ -1,0 +1,109 @@
+"""Exceptions as plain data for a log line: types, messages and frames, never local variables.
+
+The source files are not opened, so this may run on the event loop.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Final
+
+from framework.observability._limits import (
+    MAX_LOGGED_EXCEPTIONS,
+    MAX_NESTED_TEXT_CHARACTERS,
+    MAX_TRACEBACK_FRAMES,
+)
+
+_REPORTED: Final = "_observability_reported"
+
+
+def mark_reported(exc: BaseException) -> None:
+    """Remember on the exception that it has been logged; a server above may log it again."""
+    try:
+        setattr(exc, _REPORTED, True)
+    except AttributeError:
+        return  # a class with __slots__ and no room: at worst it is logged twice
+
+
+def is_reported(exc: BaseException) -> bool:
+    """Say whether the exception has been logged."""
+    return getattr(exc, _REPORTED, False)
+
+
+def describe_exception(exc: BaseException) -> list[dict[str, Any]]:
+    """Return the exception followed by what it was raised from, the innermost last.
+
+    An item has `type`, `message`, `frames` (outermost first, each `file`, `line`, `function`), and
+    where they exist `notes`, `relation` (`cause` or `context` of the item before) and, for a group,
+    `exceptions`: one such list for each member.
+    """
+    return _describe_chain(exc, set())
+
+
+def safe_text(value: object) -> str:
+    """Return `str(value)`, cut to a limit, whatever the object does when asked."""
+    try:
+        text = str(value)
+    except Exception as exc:  # noqa: BLE001 -- foreign code; a log line must not fail on it
+        return f"<{type(value).__name__}: its text failed with {type(exc).__name__}>"
+    return cut_text(text)
+
+
+def cut_text(text: str) -> str:
+    """Return the text, with a mark at its end when it had to be shortened."""
+    if len(text) <= MAX_NESTED_TEXT_CHARACTERS:
+        return text
+    return f"{text[:MAX_NESTED_TEXT_CHARACTERS]}… ({len(text)} characters)"
+
+
+def _describe_chain(exc: BaseException, seen: set[int]) -> list[dict[str, Any]]:
+    chain: list[dict[str, Any]] = []
+    relation: str | None = None
+    current: BaseException | None = exc
+    while current is not None and id(current) not in seen and len(seen) < MAX_LOGGED_EXCEPTIONS:
+        seen.add(id(current))
+        item = _describe_one(current, seen)
+        if relation is not None:
+            item["relation"] = relation
+        chain.append(item)
+        if current.__cause__ is not None:
+            current, relation = current.__cause__, "cause"
+        elif current.__suppress_context__:
+            current = None
+        else:
+            current, relation = current.__context__, "context"
+    return chain
+
+
+def _describe_one(exc: BaseException, seen: set[int]) -> dict[str, Any]:
+    kind = type(exc)
+    name = kind.__qualname__
+    item: dict[str, Any] = {
+        "type": name if kind.__module__ == "builtins" else f"{kind.__module__}.{name}",
+        "message": safe_text(exc),
+        "frames": _list_frames(exc.__traceback__),
+    }
+    if notes := getattr(exc, "__notes__", None):
+        item["notes"] = [safe_text(note) for note in notes]
+    if isinstance(exc, BaseExceptionGroup):
+        item["exceptions"] = [
+            described
+            for member in exc.exceptions[:MAX_LOGGED_EXCEPTIONS]
+            if (described := _describe_chain(member, seen))
+        ]
+    return item
+
+
+def _list_frames(traceback: TracebackType | None) -> list[dict[str, Any]]:
+    frames: list[dict[str, Any]] = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        frames.append(
+            {"file": code.co_filename, "line": traceback.tb_lineno, "function": code.co_qualname}
+        )
+        traceback = traceback.tb_next
+    if len(frames) > MAX_TRACEBACK_FRAMES:
+        half = MAX_TRACEBACK_FRAMES // 2
+        left_out = len(frames) - 2 * half
+        frames[half:-half] = [{"file": "", "line": 0, "function": f"({left_out} frames left out)"}]
+    return frames

@@ -1,0 +1,340 @@
+"""`ObservabilityMiddleware`: a request id, one access line and the metrics of every request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Collection
+from time import perf_counter
+from typing import Any, Final
+
+from framework.exceptions import ClientDisconnect, WebSocketDisconnect
+from framework.observability._limits import MAX_LOGGED_PATH_CHARACTERS
+from framework.observability._tracebacks import mark_reported
+from framework.observability.context import (
+    REQUEST_ID_HEADER,
+    REQUEST_ID_SCOPE_KEY,
+    begin_request_context,
+    find_request_id,
+)
+from framework.observability.logging import get_logger
+from framework.observability.metrics import UNMATCHED_ROUTE, HttpMetrics, http_metrics
+from framework.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["ObservabilityMiddleware"]
+
+CLIENT_CLOSED_REQUEST: Final = 499
+"""The client went away before the response was complete; nginx introduced the number."""
+
+_ERROR_HEADERS: Final = (
+    (b"content-type", b"text/plain; charset=utf-8"),
+    (b"content-length", b"21"),
+    (b"connection", b"close"),
+)
+_ERROR_BODY: Final = b"Internal Server Error"
+
+
+class ObservabilityMiddleware:
+    """Wraps a whole application, so that it sees the final status of every request.
+
+    Each request gets an id: the client's `X-Request-ID` when it is well formed, else a new one. It is
+    on the response, in `scope["framework.request_id"]` and in every log line of the request. When the
+    response is complete one line is logged: event `request` with method, path (without the query,
+    which may hold secrets), route template, status, duration, bytes of the body and client. A client
+    that went away first is logged and counted with status 499.
+
+    An exception that nobody handled is logged once, as the event `unhandled exception`. When no
+    response was started the client gets a plain 500. It is raised again only when a response was
+    begun and cannot be completed, so that the server closes the connection.
+
+    A WebSocket connection gets an id and one line, `websocket`, with its close code.
+
+    Args:
+        app: the application.
+        access_log: write the `request` and `websocket` lines.
+        metrics: count and time requests, and measure the worker; an `HttpMetrics` of one's own.
+        quiet_paths: their lines are written at level debug unless the status is 500 or more. The
+            probes of an orchestrator would drown everything else.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        access_log: bool = True,
+        metrics: bool | HttpMetrics = True,
+        quiet_paths: Collection[str] = ("/livez", "/readyz"),
+    ) -> None:
+        self.app = app
+        self.metrics = http_metrics() if metrics is True else metrics or None
+        self.quiet_paths = frozenset(quiet_paths)
+        self.access = get_logger("framework.access") if access_log else None
+        self.errors = get_logger("framework.errors")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        kind = scope["type"]
+        if kind == "http":
+            exchange = _HttpExchange(self, scope, receive, send)
+            try:
+                await self.app(scope, exchange.receive, exchange)
+            except Exception as exc:  # noqa: BLE001 -- the outermost net
+                await exchange.fail(exc)
+            except BaseException:
+                exchange.break_off()
+                raise
+            else:
+                exchange.close()
+        elif kind == "websocket":
+            await self._observe_websocket(scope, receive, send)
+        elif kind == "lifespan" and self.metrics is not None:
+            self.metrics.start_worker()
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                self.metrics.stop_worker()
+        else:
+            await self.app(scope, receive, send)
+
+    async def _observe_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = _WebSocketConnection(self, scope, receive, send)
+        try:
+            await self.app(scope, connection.receive, connection)
+        except WebSocketDisconnect:
+            return  # the peer closed while the application waited for a message: no fault
+        except Exception as exc:
+            self.report(exc, scope)
+            connection.fail()
+            raise  # the server closes the connection, with 1011 or a 500 to the handshake
+        finally:
+            connection.close()
+
+    def report(self, exc: Exception, scope: Scope) -> None:
+        """Log an exception with the context of its request."""
+        self.errors.error(
+            "unhandled exception",
+            method=scope.get("method"),
+            path=scope["path"][:MAX_LOGGED_PATH_CHARACTERS],
+            route=find_route_template(scope),
+            exc_info=exc,
+        )
+        mark_reported(exc)
+
+
+class _HttpExchange:
+    """One request and its response; the instance is the `send` of the application."""
+
+    __slots__ = (
+        "begun_at",
+        "is_complete",
+        "is_disconnected",
+        "is_finished",
+        "observer",
+        "request_id",
+        "scope",
+        "sent_bytes",
+        "server_receive",
+        "server_send",
+        "status",
+    )
+
+    def __init__(
+        self, observer: ObservabilityMiddleware, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self.begun_at = perf_counter()
+        self.observer = observer
+        self.scope = scope
+        self.server_receive = receive
+        self.server_send = send
+        self.status = 0
+        self.sent_bytes = 0
+        self.is_complete = False
+        self.is_disconnected = False
+        self.is_finished = False
+        self.request_id = request_id = find_request_id(scope["headers"])
+        scope[REQUEST_ID_SCOPE_KEY] = request_id
+        begin_request_context(request_id)
+        if observer.metrics is not None:
+            observer.metrics.begin()
+
+    # PERF: hands the server's awaitable through instead of awaiting it: no frame for each message.
+    # Only the last message has one, because the line is written after it.
+    def __call__(self, message: Message) -> Awaitable[None]:
+        kind = message["type"]
+        if kind == "http.response.body":
+            self.sent_bytes += len(message.get("body", b""))
+            if message.get("more_body", False):
+                return self.server_send(message)
+            return self._send_last(message)
+        if kind == "http.response.start":
+            self.status = message["status"]
+            return self.server_send(_add_request_id(message, self.request_id))
+        if kind == "http.response.pathsend":
+            return self._send_last(message)
+        return self.server_send(message)
+
+    async def receive(self) -> Message:
+        message = await self.server_receive()
+        if message["type"] == "http.disconnect" and not self.is_complete:
+            self.is_disconnected = True
+        return message
+
+    async def _send_last(self, message: Message) -> None:
+        self.is_complete = True
+        await self.server_send(message)
+        if not self.is_finished:
+            # A fault of ours stays one, whether the client waited for the answer or not.
+            is_lost = self.status < 500 and self._has_lost_client()  # noqa: PLR2004
+            self._finish(CLIENT_CLOSED_REQUEST if is_lost else self.status)
+
+    async def fail(self, exc: Exception) -> None:
+        """Deal with an exception that nobody else has handled."""
+        if isinstance(exc, ClientDisconnect) or (
+            isinstance(exc, OSError) and self._has_lost_client()
+        ):
+            if not self.is_finished:
+                self._finish(CLIENT_CLOSED_REQUEST)
+            return
+        self.observer.report(exc, self.scope)
+        if self.is_finished:
+            return  # the response is complete: what failed came after it
+        if self.status:
+            self._finish(500)
+            raise exc
+        await self({"type": "http.response.start", "status": 500, "headers": _ERROR_HEADERS})
+        await self({"type": "http.response.body", "body": _ERROR_BODY})
+
+    def break_off(self) -> None:
+        """Account for a request whose task was cancelled: the client or the server has given up."""
+        if not self.is_finished:
+            self._finish(CLIENT_CLOSED_REQUEST if self._has_lost_client() else 503)
+
+    def close(self) -> None:
+        """Account for a request that the application left without a complete response."""
+        if not self.is_finished:
+            self._finish(CLIENT_CLOSED_REQUEST if self._has_lost_client() else 500)
+
+    def _has_lost_client(self) -> bool:
+        # ASGI tells an application that never calls receive() nothing about its client. uvicorn
+        # knows: `send` is a method of its request object, which has the answer.
+        if self.is_disconnected:
+            return True
+        server_object = getattr(self.server_send, "__self__", None)
+        return getattr(server_object, "disconnected", False) is True
+
+    def _finish(self, status: int) -> None:
+        self.is_finished = True
+        seconds = perf_counter() - self.begun_at
+        scope = self.scope
+        observer = self.observer
+        method = scope["method"]
+        route = find_route_template(scope)
+        if observer.metrics is not None:
+            observer.metrics.end(method, route, status, seconds)
+        logger = observer.access
+        if logger is not None:
+            path = scope["path"]
+            is_quiet = path in observer.quiet_paths and status < 500  # noqa: PLR2004
+            client = scope.get("client")
+            (logger.debug if is_quiet else logger.info)(
+                "request",
+                method=method,
+                path=path[:MAX_LOGGED_PATH_CHARACTERS],
+                route=route,
+                status=status,
+                duration_ms=round(seconds * 1000, 3),
+                bytes=self.sent_bytes if method != "HEAD" else 0,
+                client=client[0] if client else None,
+            )
+
+
+class _WebSocketConnection:
+    """One WebSocket connection; the instance is the `send` of the application."""
+
+    __slots__ = (
+        "begun_at",
+        "code",
+        "observer",
+        "request_id",
+        "scope",
+        "server_receive",
+        "server_send",
+        "status",
+    )
+
+    def __init__(
+        self, observer: ObservabilityMiddleware, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self.begun_at = perf_counter()
+        self.observer = observer
+        self.scope = scope
+        self.server_receive = receive
+        self.server_send = send
+        self.code: int | None = None
+        self.status: int | None = None
+        self.request_id = find_request_id(scope["headers"])
+        scope[REQUEST_ID_SCOPE_KEY] = self.request_id
+        begin_request_context(self.request_id)
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        kind = message["type"]
+        if kind == "websocket.accept":
+            self.status = 101
+            message = _add_request_id(message, self.request_id)
+        elif kind == "websocket.close":
+            if self.status is None:
+                self.status = 403  # closed before it was accepted: the handshake is refused
+            if self.code is None:
+                self.code = message.get("code", 1000)
+        elif kind == "websocket.http.response.start":
+            self.status = message["status"]
+            message = _add_request_id(message, self.request_id)
+        return self.server_send(message)
+
+    async def receive(self) -> Message:
+        message = await self.server_receive()
+        if message["type"] == "websocket.disconnect" and self.code is None:
+            self.code = message.get("code", 1005)
+        return message
+
+    def fail(self) -> None:
+        """Note what the server answers to an exception."""
+        if self.status is None:
+            self.status = 500
+        elif self.code is None:
+            self.code = 1011
+
+    def close(self) -> None:
+        """Write the line of the connection."""
+        logger = self.observer.access
+        if logger is None:
+            return
+        scope = self.scope
+        client = scope.get("client")
+        logger.info(
+            "websocket",
+            path=scope["path"][:MAX_LOGGED_PATH_CHARACTERS],
+            route=find_route_template(scope),
+            status=self.status,
+            code=self.code,
+            duration_ms=round((perf_counter() - self.begun_at) * 1000, 3),
+            client=client[0] if client else None,
+        )
+
+
+def find_route_template(scope: Scope) -> str:
+    """Return the template of the matched route, mounts included, `__unmatched__` without one."""
+    route: Any = scope.get("route")
+    path: str | None = getattr(route, "path", None)
+    if path is None:
+        return UNMATCHED_ROUTE
+    prefix: str | None = scope.get("framework.route_prefix")
+    if not prefix:
+        return path or "/"
+    # A mount has routes; its own path is in the prefix already.
+    return prefix if hasattr(route, "routes") else prefix + path
+
+
+def _add_request_id(message: Message, request_id: str) -> Message:
+    """Return the message with the header; the message itself may be shared between requests."""
+    headers = [field for field in message.get("headers", ()) if field[0] != REQUEST_ID_HEADER]
+    headers.append((REQUEST_ID_HEADER, request_id.encode("ascii")))
+    return {**message, "headers": headers}

@@ -1,0 +1,103 @@
+"""Who this process is (worker slot, pid) and what it uses (memory, open descriptors)."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+__all__ = [
+    "WORKER_SLOT_VARIABLE",
+    "count_open_fds",
+    "file_identifier",
+    "log_fields",
+    "read_resident_bytes",
+    "worker_slot",
+]
+
+WORKER_SLOT_VARIABLE: Final = "SLIPWAY_WORKER_SLOT"
+"""Set by the server in each worker: a number from 0 that outlives the pid of the worker."""
+
+_FD_DIRECTORIES: Final = ("/proc/self/fd", "/dev/fd")
+_STATM: Final = Path("/proc/self/statm")
+
+
+class _Identity:
+    """Slot and pid of this process, looked up once.
+
+    A slot belongs to one process. What a worker forks inherits the environment but not the slot:
+    two writers of one metrics file would corrupt it.
+    """
+
+    __slots__ = ("fields", "may_own", "pid", "slot")
+
+    def __init__(self) -> None:
+        self.slot: str | None = None
+        self.may_own = True
+        self.read_pid()
+
+    def read_pid(self) -> None:
+        self.pid = os.getpid()
+        self.fields: dict[str, Any] = {"pid": self.pid}
+
+    def after_fork(self) -> None:
+        self.may_own = self.may_own and self.slot is None
+        self.slot = None
+        self.read_pid()
+
+    def look_up(self) -> None:
+        # A server forks first and sets the variable then, so "not a worker" is never final.
+        slot = os.environ.get(WORKER_SLOT_VARIABLE, "")
+        if self.may_own and slot.isdecimal():
+            self.slot = slot
+            self.fields = {"worker_slot": int(slot), "pid": self.pid}
+
+
+_identity = _Identity()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_identity.after_fork)
+
+
+def worker_slot() -> str | None:
+    """Return the slot of this worker, None in a process that is not a worker."""
+    if _identity.slot is None:
+        _identity.look_up()
+    return _identity.slot
+
+
+def log_fields() -> dict[str, Any]:
+    """Return what every log line of this process carries: `worker_slot` (workers only) and `pid`."""
+    if _identity.slot is None:
+        _identity.look_up()
+    return _identity.fields
+
+
+def file_identifier() -> str:
+    """Return the name of this process in the file names of its metrics: the slot of a worker.
+
+    Files are bounded by the number of slots, however often workers are replaced. A process without a
+    slot is named after its pid, with a prefix, so that it never meets a slot.
+    """
+    return worker_slot() or f"pid{_identity.pid}"
+
+
+def read_resident_bytes() -> int:
+    """Return the resident memory of this process in bytes; its peak where there is no `/proc`."""
+    try:
+        return int(_STATM.read_bytes().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError, ValueError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+def count_open_fds() -> int | None:
+    """Return the number of open descriptors of this process, None where the system does not tell."""
+    for directory in _FD_DIRECTORIES:
+        try:
+            entries = os.listdir(directory)  # noqa: PTH208 -- names only, and one call
+        except OSError:
+            continue
+        return len(entries) - 1  # without the descriptor of the listing itself
+    return None

@@ -1,0 +1,356 @@
+"""`Router` finds the route of a request; `Mount` puts a whole application below a path."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from typing import Any, cast
+from urllib.parse import quote
+
+from framework._exception_handler import HANDLERS_SCOPE_KEY, build_tracked, run_tracked
+from framework._http.paths import get_route_path
+from framework.datastructures import URLPath
+from framework.exceptions import HTTPException, NoMatchFound
+from framework.middleware import Middleware
+from framework.requests import Request
+from framework.responses import RedirectResponse, Response
+from framework.routing.lifespan import build_lifespan, run_lifespan
+from framework.routing.patterns import PathPattern, compile_path, convert_params
+from framework.routing.refusals import answer_refusal, build_method_refusal, refuse
+from framework.routing.routes import (
+    BaseRoute,
+    Match,
+    Route,
+    build_stack,
+)
+from framework.routing.table import RouteList
+from framework.routing.tree import Candidate, RouteIndex
+from framework.routing.urls import find_url_path, replace_params
+from framework.types import ASGIApp, Lifespan, Receive, Scope, Send
+
+# The templates of the mounts above a route, joined: the route's own template completes it.
+ROUTE_PREFIX_SCOPE_KEY = "framework.route_prefix"
+
+
+class Router:
+    """An ASGI application that hands each request to the first route that matches it.
+
+    Args:
+        routes: in the order in which they are to be tried.
+        redirect_slashes: redirect `/a` to `/a/` (or back) when only the other one is routed.
+        default: the application for what no route matches; 404 unless given.
+        lifespan: an async context manager function of the app, around the life of the process.
+        middleware: around all routes, the first outermost.
+        max_body_size: bytes that the body of a request may have; routes may set their own.
+    """
+
+    def __init__(
+        self,
+        routes: Sequence[BaseRoute] | None = None,
+        redirect_slashes: bool = True,
+        default: ASGIApp | None = None,
+        lifespan: Lifespan[Any] | None = None,
+        *,
+        middleware: Sequence[Middleware] | None = None,
+        max_body_size: int | None = None,
+    ) -> None:
+        self._routes = RouteList(routes or ())
+        self.redirect_slashes = redirect_slashes
+        self.default: ASGIApp = self.not_found if default is None else default
+        self.lifespan_context: Any = build_lifespan(lifespan)
+        self.middleware_stack = build_stack(self.app, middleware, max_body_size)
+        self.has_middleware = bool(middleware) or max_body_size is not None
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The routes; the list may be changed at any time."""
+        return self._routes
+
+    @routes.setter
+    def routes(self, routes: Iterable[BaseRoute] | None) -> None:
+        self._routes = RouteList(routes or ())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.middleware_stack(scope, receive, send)
+
+    def app(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Route one scope, inside the router's own middleware.
+
+        PERF: not a coroutine function: what it finds is returned to be awaited, one frame less.
+        """
+        if "router" not in scope:
+            scope["router"] = self
+        if scope["type"] != "http":
+            return self._route_connection(scope, receive, send)
+        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+        index = self._routes.route_index or self._routes.build_index()
+        by_method = index.static.get(path)
+        if by_method is not None:
+            route = by_method.get(scope["method"])
+            if route is not None:
+                scope["route"] = route
+                scope["endpoint"] = route.endpoint
+                if "path_params" not in scope:
+                    scope["path_params"] = {}
+                awaitable: Awaitable[None] = route.app(scope, receive, send)
+                return awaitable
+        return self._route(index, path, scope, receive, send)
+
+    def _route(
+        self, index: RouteIndex, path: str, scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None]:
+        """Hand an HTTP request to the first of its candidates that matches, else answer 405 or 404."""
+        segments = path.split("/")
+        allowed: frozenset[str] = frozenset()
+        partial: tuple[BaseRoute, Scope] | None = None
+        for candidate in index.find_candidates(segments):
+            route = candidate.route
+            if candidate.regex is None:
+                match, child_scope = route.matches(scope)
+                if match is Match.FULL:
+                    scope.update(child_scope)
+                    scope["route"] = route
+                    return cast("Awaitable[None]", route.handle(scope, receive, send))
+                if match is Match.PARTIAL:
+                    allowed |= frozenset(getattr(route, "methods", None) or ())
+                    partial = partial or (route, child_scope)
+                continue
+            params = candidate.find_params(path, segments)
+            if params is None:
+                continue
+            outer = scope.get("path_params")
+            if outer:
+                params = {**outer, **params}
+            if candidate.methods is None or scope["method"] in candidate.methods:
+                scope["route"] = route
+                scope["endpoint"] = route.endpoint
+                scope["path_params"] = params
+                run = route.app if candidate.is_direct else route.handle
+                return cast("Awaitable[None]", run(scope, receive, send))
+            allowed |= candidate.methods
+            partial = partial or (route, {"endpoint": route.endpoint, "path_params": params})
+        if partial is not None:
+            return self._refuse_method(partial, allowed, scope, receive, send)
+        if self.redirect_slashes:
+            location = self._find_slash_redirect(index, path, segments, scope)
+            if location is not None:
+                return RedirectResponse(location)(scope, receive, send)
+        is_own = self.default == self.not_found
+        if is_own and self._is_outermost(scope):
+            return answer_refusal(404, None, scope, receive, send)
+        return build_tracked(self.default, is_own=is_own)(scope, receive, send)
+
+    def _refuse_method(
+        self,
+        partial: tuple[BaseRoute, Scope],
+        allowed: frozenset[str],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> Awaitable[None]:
+        route, child_scope = partial
+        scope.update(child_scope)
+        scope["route"] = route
+        if not isinstance(route, Route) or type(route).handle is not Route.handle:
+            return route.handle(scope, receive, send)
+        if self._is_outermost(scope):
+            return answer_refusal(405, allowed, scope, receive, send)
+        return refuse(build_method_refusal(allowed), scope, receive, send)
+
+    def _is_outermost(self, scope: Scope) -> bool:
+        """Whether nothing stands between this router and the exception handlers of an application."""
+        return scope["router"] is self and not self.has_middleware and HANDLERS_SCOPE_KEY in scope
+
+    def _find_slash_redirect(
+        self, index: RouteIndex, path: str, segments: list[str], scope: Scope
+    ) -> str | None:
+        """Return where to redirect if the path with or without its last slash is routed.
+
+        The location has no scheme and no host, so a forged `Host` cannot appear in it, and `//` never
+        starts it, as that would name another host (RFC 3986 section 4.2).
+        """
+        if path.endswith("/"):
+            segments = path.rstrip("/").split("/")
+        else:
+            segments.append("")
+        candidates = index.find_candidates(segments)
+        full_path: str = scope["path"]
+        if not candidates or path == "/" or full_path.startswith("//"):
+            return None
+        if path.endswith("/"):
+            location, other = full_path.rstrip("/"), path.rstrip("/")
+        else:
+            location, other = full_path + "/", path + "/"
+        for candidate in candidates:
+            if candidate.regex is None:
+                redirected = {**scope, "path": location}
+                is_match = candidate.route.matches(redirected)[0] is not Match.NONE
+            else:
+                is_match = candidate.find_params(other, segments) is not None
+            if is_match:
+                break
+        else:
+            return None
+        root_path = scope.get("root_path", "")
+        if root_path and full_path == path:
+            location = root_path + location  # a proxy took the prefix away: the client needs it
+        location = quote(location, safe="/:@!$&'()*+,;=~")
+        query = scope.get("query_string", b"")
+        return f"{location}?{query.decode('latin-1')}" if query else location
+
+    def build_entry(self) -> ASGIApp:
+        """Return the way in for an application that has nothing of its own around this router."""
+        return build_tracked(self.middleware_stack, is_own=not self.has_middleware)
+
+    async def _route_connection(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route what is not HTTP: the lifespan is served here, for a WebSocket every route is asked."""
+        if scope["type"] == "lifespan":
+            await self.lifespan(scope, receive, send)
+            return
+        for route in self.routes:
+            match, child_scope = route.matches(scope)
+            if match is Match.FULL:
+                scope["route"] = route
+                scope.update(child_scope)
+                await route.handle(scope, receive, send)
+                return
+        await self.default(scope, receive, send)
+
+    async def not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 404, or refuse a WebSocket. Raises `HTTPException` below an application."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+            return
+        await refuse(HTTPException(404), scope, receive, send)
+
+    async def lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the lifespan scope."""
+        await run_lifespan(self.lifespan_context, scope, receive, send)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """Return the path of the first route `name` with these parameters, else raise `NoMatchFound`."""
+        path = find_url_path(self.routes, name, path_params)
+        if path is None:
+            raise NoMatchFound(name, path_params)
+        return path
+
+    def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
+        """Add an application below a path."""
+        self.routes.append(Mount(path, app=app, name=name))
+
+    def add_route(
+        self,
+        path: str,
+        endpoint: Callable[[Request[Any]], Awaitable[Response] | Response],
+        methods: Collection[str] | None = None,
+        name: str | None = None,
+        include_in_schema: bool = True,
+    ) -> None:
+        """Add an HTTP endpoint; see `Route`."""
+        self.routes.append(
+            Route(path, endpoint, methods=methods, name=name, include_in_schema=include_in_schema)
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Router) and self.routes == other.routes
+
+    __hash__ = object.__hash__
+
+
+class Mount(BaseRoute):
+    """An ASGI application, or a list of routes, below a path.
+
+    Args:
+        path: a template; `""` or `"/"` mounts at the root. `/a` mounts `/a/...`, never `/ab`.
+        app: the application; or
+        routes: the routes of a router made here.
+        name: prefix of the names below (`name:child`); without one they are found as they are.
+        middleware: around the application, the first outermost.
+        max_body_size: bytes that the body of a request may have here; replaces outer limits.
+
+    Raises:
+        ValueError: a path without a leading slash, or neither `app` nor `routes`.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        app: ASGIApp | None = None,
+        routes: Sequence[BaseRoute] | None = None,
+        name: str | None = None,
+        *,
+        middleware: Sequence[Middleware] | None = None,
+        max_body_size: int | None = None,
+    ) -> None:
+        if path and not path.startswith("/"):
+            raise ValueError(f"path {path!r} must start with '/' or be empty")
+        if app is None and routes is None:
+            raise ValueError(f"Mount({path!r}) needs app=... or routes=...")
+        self.path = path.rstrip("/")
+        self._base_app: ASGIApp = Router(routes=routes) if app is None else app
+        self.app = build_stack(self._base_app, middleware, max_body_size)
+        self._is_plain = type(self.app) is Router and not self.app.has_middleware
+        self.name = name
+        regex, self.path_format, self.param_convertors = compile_path(self.path + "/{path:path}")
+        self.path_regex = regex
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The routes of the mounted application, if it has any."""
+        routes: list[BaseRoute] = getattr(self._base_app, "routes", [])
+        return routes
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] not in ("http", "websocket"):
+            return Match.NONE, {}
+        route_path = get_route_path(scope)
+        found = self.path_regex.match(route_path)
+        params = None if found is None else convert_params(found, self.param_convertors)
+        if params is None:
+            return Match.NONE, {}
+        remaining_path = "/" + params.pop("path")
+        root_path = scope.get("root_path", "")
+        return Match.FULL, {
+            "path_params": {**scope.get("path_params", {}), **params},
+            # Stays that of the outermost application, for url_for and base_url in any mount.
+            "app_root_path": scope.get("app_root_path", root_path),
+            "root_path": root_path + route_path[: -len(remaining_path)],
+            "endpoint": self.app,
+            ROUTE_PREFIX_SCOPE_KEY: scope.get(ROUTE_PREFIX_SCOPE_KEY, "") + self.path,
+        }
+
+    def as_candidate(self, position: int) -> Candidate:
+        if type(self).matches is not Mount.matches:
+            return super().as_candidate(position)
+        return Candidate(position, self, None, PathPattern(self.path, is_prefix=True))
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        if self.name is not None and name == self.name and "path" in path_params:
+            params = {**path_params, "path": str(path_params["path"]).lstrip("/")}
+            path, unused = replace_params(self.path_format, self.param_convertors, params)
+            if not unused:
+                return URLPath(path=path)
+        elif self.name is None or name.startswith(self.name + ":"):
+            child = name if self.name is None else name[len(self.name) + 1 :]
+            params = {**path_params, "path": ""}
+            prefix, unused = replace_params(self.path_format, self.param_convertors, params)
+            if "path" in path_params:
+                unused["path"] = path_params["path"]
+            found = find_url_path(self.routes, child, unused)
+            if found is not None:
+                return URLPath(path=prefix.rstrip("/") + str(found), protocol=found.protocol)
+        raise NoMatchFound(name, path_params)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._is_plain:
+            await self.app(scope, receive, send)
+        else:
+            await run_tracked(self.app, scope, receive, send)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mount) and self.path == other.path and self.app == other.app
+
+    __hash__ = BaseRoute.__hash__
+
+    def __repr__(self) -> str:
+        name = self.__class__.__name__
+        return f"{name}(path={self.path!r}, name={self.name or ''!r}, app={self.app!r})"

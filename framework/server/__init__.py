@@ -1,0 +1,1 @@
+"""Run an application in several processes: gunicorn worker, hooks and logger."""

@@ -1,0 +1,93 @@
+"""What happens in gunicorn's master process around the life of its workers."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+from typing import Final
+
+from gunicorn.arbiter import Arbiter
+
+from framework.observability.metrics import mark_dead
+from framework.server.announcement import Announcement
+from framework.server.boot import Boot
+from framework.server.exporter_process import ExporterProcess
+from framework.server.run_directory import RunDirectory
+from framework.server.slots import SLOTS_PER_MASTER, find_free_slot
+from framework.server.worker import SlipwayWorker
+
+__all__ = ["MasterHooks", "build_master_hooks"]
+
+_UPGRADE_SECONDS: Final = 24 * 3600.0
+
+_logger = logging.getLogger("framework.server")
+
+
+class MasterHooks:
+    """gunicorn's hooks; each method has the name and the parameters of one.
+
+    Args:
+        name: names the run directory; the same for every master on the same address.
+        metrics_host: address of the metrics exporter.
+        metrics_port: port of the metrics exporter; 0 turns it off.
+    """
+
+    def __init__(self, *, name: str, metrics_host: str, metrics_port: int) -> None:
+        self.announcement: Announcement | None = None
+        self.run_directory = RunDirectory(name)
+        self._exporter = ExporterProcess(metrics_host, metrics_port)
+        self._first_slot = 0
+        self._boot: Boot | None = None
+
+    def on_starting(self, server: Arbiter) -> None:
+        """Take possession of the run directory before any worker writes into it."""
+        try:
+            number = self.run_directory.claim()
+        except RuntimeError as exc:
+            _logger.critical("%s", exc)
+            sys.exit(1)
+        if number > 0:
+            # Another master serves, until somebody stops it (SIGUSR2). Its slots and the port of
+            # its exporter are in use until then.
+            self._first_slot = number * SLOTS_PER_MASTER
+            self._exporter.bind_seconds = _UPGRADE_SECONDS
+        self._boot = Boot(server.cfg.workers)
+
+    def when_ready(self, server: Arbiter) -> None:
+        """Start the exporter; the sockets are open, no worker is there yet."""
+        self._exporter.ensure_running()
+
+    def pre_fork(self, server: Arbiter, worker: SlipwayWorker) -> None:
+        """Give the worker a slot that no living worker has."""
+        self._exporter.ensure_running()
+        used = (other.slot for other in server.WORKERS.values())
+        worker.slot = find_free_slot(used, first=self._first_slot)
+        worker.boot = self._boot
+        worker.announcement = self.announcement
+
+    def post_fork(self, server: Arbiter, worker: SlipwayWorker) -> None:
+        """Tell the application in the worker which of how many workers it runs in."""
+        os.environ["SLIPWAY_WORKER_SLOT"] = str(worker.slot)
+        os.environ["SLIPWAY_WORKERS"] = str(server.num_workers)
+
+    def child_exit(self, server: Arbiter, worker: SlipwayWorker) -> None:
+        """Forget what counted only while the worker lived."""
+        mark_dead(worker.slot)
+        self._exporter.ensure_running()
+
+    def on_exit(self, server: Arbiter) -> None:
+        """Leave nothing behind: neither a process nor files."""
+        self._exporter.stop()
+        self.run_directory.release()
+
+
+@functools.cache
+def build_master_hooks(*, name: str, metrics_host: str, metrics_port: int) -> MasterHooks:
+    """Return the hooks of this process.
+
+    gunicorn reads its configuration again at each SIGHUP; the exporter and the claim on the run
+    directory outlive that, so the same arguments give the same object.
+    """
+    return MasterHooks(name=name, metrics_host=metrics_host, metrics_port=metrics_port)

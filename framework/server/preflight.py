@@ -1,0 +1,49 @@
+"""What can be known to be wrong before a server is started, in words that say what to do."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Final
+
+__all__ = ["find_bind_problem"]
+
+_LAST_PORT: Final = 65535
+
+
+def find_bind_problem(host: str, port: int, *, host_setting: str, port_setting: str) -> str | None:
+    """Try to listen on an address; return None when it works, else one line with the remedy.
+
+    Args:
+        host: the address or name of an interface.
+        port: the port; 0 is any and always works.
+        host_setting: the name of the setting that `host` comes from.
+        port_setting: the name of the setting that `port` comes from.
+    """
+    # The server chooses the family by the look of the address, too.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            # As the server does: connections that are closing do not keep a port taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            probe.listen(1)
+    except socket.gaierror as exc:
+        return f"{host_setting}={host!r} cannot be resolved ({exc.strerror}): use an address"
+    except OSError as exc:
+        return _explain(exc, host, port, host_setting, port_setting)
+    return None
+
+
+def _explain(exc: OSError, host: str, port: int, host_setting: str, port_setting: str) -> str:
+    if exc.errno == errno.EADDRINUSE:
+        other = port + 1 if port < _LAST_PORT else port - 1
+        return (
+            f"port {port} on {host} is taken: stop the process that listens there, "
+            f"or choose another port with {port_setting}={other}"
+        )
+    if exc.errno == errno.EACCES:
+        return f"{port_setting}={port} needs special rights: choose a port from 1024 on"
+    if exc.errno == errno.EADDRNOTAVAIL:
+        return f"{host_setting}={host!r} is no address of this machine: use 127.0.0.1 or 0.0.0.0"
+    return f"cannot listen on {host} port {port} ({exc.strerror}): change {host_setting}"

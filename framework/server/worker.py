@@ -1,0 +1,190 @@
+"""The gunicorn worker: uvicorn with the settings a service needs, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, ClassVar, Final, NoReturn
+
+from gunicorn.arbiter import Arbiter
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn_worker import UvicornWorker
+
+from framework.server.announcement import Announcement
+from framework.server.boot import Boot
+from framework.server.lifecycle import ReadinessServer
+from framework.server.lifespan import WorkerLifespan
+
+__all__ = ["SlipwayWorker", "WorkerServer"]
+
+WS_MAX_MESSAGE_BYTES: Final = 1024 * 1024
+"""Largest WebSocket message; uvicorn's default of 16 MB is memory for any client to take."""
+
+_HEARTBEAT_SECONDS: Final = 1.0
+_FAILURE_STATUS: Final = 1
+_MAX_SHUTDOWN_MARGIN_SECONDS: Final = 5
+
+_logger = logging.getLogger("framework.server")
+
+
+class WorkerServer(ReadinessServer):
+    """uvicorn's server inside a gunicorn worker.
+
+    Args:
+        config: uvicorn's configuration.
+        notify: tells the master that this worker lives.
+        grace: seconds from the order to stop to the last heartbeat.
+    """
+
+    def __init__(self, config: Config, *, notify: Callable[[], None], grace: float) -> None:
+        super().__init__(config)
+        self._notify = notify
+        self._grace = grace
+        self._master = os.getppid()
+        self.on_started: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run the application's start-up, listen, and tell the worker."""
+        await super().startup(sockets)
+        if self.on_started is not None and not self.should_exit:
+            self.on_started()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Stop when the master is gone: nobody would replace this worker, or ever stop it."""
+        if os.getppid() != self._master and not self.should_exit:
+            _logger.error("The master process has died; this worker stops")
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let requests end and the application shut down, while the heartbeat goes on."""
+        heartbeat = asyncio.create_task(self._beat())
+        for sock in sockets or ():
+            # uvloop closes the descriptor itself; a second close could hit one just opened.
+            sock.detach()
+        try:
+            await super().shutdown(sockets)
+            if self.force_exit:
+                # uvicorn leaves this out of a quick stop; connections to databases are closed in
+                # any case.
+                await self.lifespan.shutdown()
+        finally:
+            heartbeat.cancel()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin an orderly stop.
+
+        uvicorn would raise the signal again at the end, which kills the process before
+        gunicorn's `worker_exit` hook and `atexit` functions have run.
+        """
+        self.should_exit = True
+
+    def stop_quickly(self) -> None:
+        """Stop without waiting for requests: what gunicorn means by SIGQUIT."""
+        self.should_exit = True
+        self.force_exit = True
+
+    async def _beat(self) -> None:
+        # It ends with the grace: a shutdown that hangs is for gunicorn's timeout to finish.
+        end = time.monotonic() + self._grace
+        while time.monotonic() < end:
+            self._notify()
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
+
+
+class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type information
+    """A gunicorn worker that serves one ASGI application with uvicorn.
+
+    `slot`, `boot` and `announcement` are set by `MasterHooks.pre_fork`.
+    """
+
+    CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
+        # Named instead of "auto", which falls back to slower and laxer ones in silence. As classes,
+        # so that they are loaded once, before the fork.
+        "loop": "uvloop",
+        "http": HttpToolsProtocol,
+        "ws": WebSocketsSansIOProtocol,
+        "ws_max_size": WS_MAX_MESSAGE_BYTES,
+        "interface": "asgi3",
+        # An application whose start-up fails must not serve.
+        "lifespan": "on",
+        # Requests on one connection do not see each other's context variables.
+        "reset_contextvars": True,
+        "server_header": False,
+        "access_log": False,
+    }
+
+    slot: int = 0
+    boot: Boot | None = None
+    announcement: Announcement | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The parent class has given uvicorn's loggers the handlers of gunicorn's.
+        for name in ("uvicorn.error", "uvicorn.access"):
+            logger = logging.getLogger(name)
+            logger.handlers = []
+            logger.setLevel(logging.NOTSET)
+        logging.getLogger("uvicorn.error").propagate = True
+        grace = self.cfg.graceful_timeout
+        self.config.timeout_graceful_shutdown = max(1, grace - _shutdown_margin(grace))
+
+    def load_wsgi(self) -> None:
+        """Import the application; a failure ends this worker, not the service."""
+        try:
+            super().load_wsgi()
+        except Exception as exc:  # noqa: BLE001 - foreign code, and it is reported
+            self._fail(exc)
+
+    async def _serve(self) -> None:
+        self.config.app = self.wsgi
+        self.config.load()
+        self.config.lifespan_class = WorkerLifespan
+        server = WorkerServer(self.config, notify=self.notify, grace=self.cfg.graceful_timeout)
+        server.on_started = self._record_start
+        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.stop_quickly)
+        try:
+            await server.serve(sockets=self.sockets)
+        except SystemExit:
+            if server.started or server.should_exit:
+                raise
+            self._fail(server.lifespan.failure)
+        if server.lifespan.should_exit:
+            sys.exit(_FAILURE_STATUS)
+
+    def _record_start(self) -> None:
+        _logger.info("Worker %d serves", self.slot)
+        if self.boot is not None and self.boot.record_start() and self.announcement is not None:
+            self.announcement.publish(self.cfg.workers)
+
+    def _fail(self, exc: BaseException) -> NoReturn:
+        """Report why this worker cannot start, and end it.
+
+        gunicorn takes exit status 3 as an order to stop the whole service. That is right for a
+        first start; later it would let one worker that finds the database away for a moment end
+        all those that serve.
+        """
+        reason = f"{type(exc).__name__}: {exc}"
+        if self.boot is not None and self.boot.has_been_up:
+            delay = self.boot.record_failure()
+            message = "A worker could not start, the next one tries in %.1f s: %s"
+            _logger.error(message, delay, reason, exc_info=exc)
+            time.sleep(delay)
+            sys.exit(_FAILURE_STATUS)
+        if self.boot is None or self.boot.claim_report():
+            _logger.critical("The application could not start: %s", reason, exc_info=exc)
+        sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+
+def _shutdown_margin(grace: int) -> int:
+    """Return the part of the grace that is kept for the application's own shutdown."""
+    return max(1, min(_MAX_SHUTDOWN_MARGIN_SECONDS, grace // 5))

@@ -1,0 +1,1 @@
+"""Benchmarks: in-process dispatch beside the peers, and one worker under load."""

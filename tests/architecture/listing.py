@@ -1,0 +1,133 @@
+"""The order of the house as data: a module imports only modules listed above it.
+
+An entry is a module name, or a package followed by `.*` for all of its modules (their order among
+each other is free, as long as no cycle appears). A package whose modules are listed one by one
+comes after them: its `__init__` is the façade over them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+LEAVES: Final = (
+    "framework",
+    "framework.types",
+    "framework.status",
+    "framework.exceptions",
+    "framework._defaults",
+    "framework._callables",
+    "framework.middleware",
+)
+CORE: Final = (
+    *LEAVES,
+    # L1, pure rules
+    "framework._http.*",
+    "framework.convertors",
+    "framework.concurrency",
+    "framework.background",
+    # L2, data
+    "framework.datastructures.state",
+    "framework.datastructures.headers",
+    "framework.datastructures.multidict",
+    "framework.datastructures.url",
+    "framework.datastructures.uploads",
+    "framework.datastructures",
+    # L3, messages
+    "framework.formparsers",
+    "framework.requests",
+    "framework.responses.base",
+    "framework.responses.streaming",
+    "framework.responses.files",
+    "framework.responses.sse",
+    "framework.responses",
+    "framework.websockets",
+    # L4, behaviours
+    "framework._exception_handler",
+    "framework.middleware.*",
+    "framework.staticfiles",
+    "framework.templating",
+    "framework.endpoints",
+    "framework.authentication",
+    "framework.config",
+    "framework.schemas",
+    # L5, routing
+    "framework.routing.patterns",
+    "framework.routing.tree",
+    "framework.routing.urls",
+    "framework.routing.lifespan",
+    "framework.routing.routes",
+    "framework.routing.router",
+    "framework.routing",
+    # L6, top
+    "framework.applications",
+)
+BESIDE: Final = (
+    "framework.testclient.*",
+    "framework.channels.*",
+    "framework.observability.*",
+    "framework.server.*",
+)
+APP: Final = (
+    "app",
+    "app.settings",
+    "app.system.*",
+    "app.hello.*",
+    "app.conduit.*",
+    "app.main",
+)
+LISTING: Final = (*CORE, *BESIDE, *APP)
+
+# Modules that only the named modules may import, whatever their place in the listing.
+TESTCLIENT_MAY_IMPORT: Final = (*LEAVES, "framework.testclient.*")
+
+# What may be imported besides the standard library and our own modules.
+CORE_REQUIREMENTS: Final = frozenset({"anyio", "msgspec"})
+REQUIREMENTS: Final = {
+    "framework.testclient.*": frozenset({"anyio", "httpx2"}),
+    "framework.observability.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
+    "framework.server.*": frozenset(
+        {"anyio", "gunicorn", "httptools", "uvicorn", "uvicorn_worker", "uvloop", "websockets"}
+    ),
+    "app": frozenset(),
+    "app.settings": frozenset(),
+    "app.system.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
+    "app.hello.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
+    "app.main": frozenset({"anyio", "msgspec", "structlog"}),
+}
+OTHER_FRAMEWORKS: Final = frozenset({"starlette", "fastapi", "litestar", "blacksheep", "falcon"})
+
+
+def find_rank(module: str) -> int | None:
+    """Return the place of a module in the listing, None when it is not listed.
+
+    A name of its own beats the wildcard of its package.
+    """
+    for index, entry in enumerate(LISTING):
+        if entry == module:
+            return index
+    for index, entry in enumerate(LISTING):
+        if is_covered(module, entry):
+            return index
+    return None
+
+
+def is_covered(module: str, entry: str) -> bool:
+    """Say whether a listing entry names this module."""
+    if not entry.endswith(".*"):
+        return module == entry
+    package = entry.removesuffix(".*")
+    return module == package or module.startswith(package + ".")
+
+
+def is_core(module: str) -> bool:
+    """Say whether the module belongs to L0-L6 of the framework."""
+    rank = find_rank(module)
+    return rank is not None and rank < len(CORE)
+
+
+def find_requirements(module: str) -> frozenset[str]:
+    """Return the third-party packages that the module may import."""
+    for entry, allowed in REQUIREMENTS.items():
+        if is_covered(module, entry):
+            return allowed
+    return CORE_REQUIREMENTS

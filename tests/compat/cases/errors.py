@@ -1,0 +1,215 @@
+"""Exceptions: handlers by status and class, bare statuses, 500 with and without debug."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.compat.harness import Case, Request
+
+
+class KnownError(Exception):
+    """An error that has a handler."""
+
+
+class NarrowerError(KnownError):
+    """An error whose parent has a handler."""
+
+
+class UnknownError(Exception):
+    """An error nobody handles."""
+
+
+def build_endpoints(names: Any) -> list[Any]:
+    """Return routes that raise in every way."""
+    raised = {
+        "/teapot": lambda: names.HTTPException(418),
+        "/detail": lambda: names.HTTPException(400, detail="Not like this"),
+        "/headers": lambda: names.HTTPException(401, headers={"WWW-Authenticate": "Basic"}),
+        "/204": lambda: names.HTTPException(204),
+        "/304": lambda: names.HTTPException(304, headers={"ETag": '"x"'}),
+        "/204-detail": lambda: names.HTTPException(204, detail="never sent"),
+        "/409": lambda: names.HTTPException(409, detail="conflict"),
+        "/799": lambda: names.HTTPException(799),
+        "/known": lambda: KnownError("known"),
+        "/narrower": lambda: NarrowerError("narrower"),
+        "/unknown": lambda: UnknownError("unknown"),
+        "/http-500": lambda: names.HTTPException(500),
+        "/cannot": lambda: names.HTTPException(410),
+    }
+
+    def route(path: str, build: Any, *, is_async: bool) -> Any:
+        async def raise_async(request: Any) -> Any:
+            raise build()
+
+        def raise_sync(request: Any) -> Any:
+            raise build()
+
+        return names.Route(path, raise_async if is_async else raise_sync)
+
+    routes = [route(path, build, is_async=True) for path, build in raised.items()]
+    return routes + [route("/sync" + path, build, is_async=False) for path, build in raised.items()]
+
+
+PATHS = (
+    "/teapot",
+    "/detail",
+    "/headers",
+    "/204",
+    "/304",
+    "/204-detail",
+    "/409",
+    "/799",
+    "/known",
+    "/narrower",
+    "/unknown",
+    "/http-500",
+    "/cannot",
+    "/sync/teapot",
+    "/sync/known",
+    "/sync/unknown",
+    "/missing",
+)
+
+
+def build_plain(names: Any) -> Any:
+    """Build an application without handlers of its own."""
+    return names.App(routes=build_endpoints(names))
+
+
+def build_handled(names: Any) -> Any:
+    """Build an application with handlers by status, by class and for the rest."""
+
+    async def on_status(request: Any, exc: Any) -> Any:
+        return names.JSONResponse({"status": exc.status_code, "path": request.url.path}, 409)
+
+    def on_known(request: Any, exc: Any) -> Any:
+        return names.PlainTextResponse(f"handled {exc}", status_code=422)
+
+    async def on_not_found(request: Any, exc: Any) -> Any:
+        return names.HTMLResponse("<p>nothing here</p>", status_code=404)
+
+    async def on_error(request: Any, exc: Any) -> Any:
+        return names.JSONResponse({"error": type(exc).__name__}, status_code=500)
+
+    async def on_gone(request: Any, exc: Any) -> Any:
+        raise UnknownError("the handler itself failed")
+
+    def on_method(request: Any, exc: Any) -> Any:
+        return names.JSONResponse({"allow": exc.headers["Allow"]}, exc.status_code, exc.headers)
+
+    return names.App(
+        routes=build_endpoints(names),
+        exception_handlers={
+            409: on_status,
+            KnownError: on_known,
+            404: on_not_found,
+            405: on_method,
+            410: on_gone,
+            500: on_error,
+        },
+    )
+
+
+def build_exception_handler(names: Any) -> Any:
+    """Build an application that handles `HTTPException` and `Exception` and adds handlers late."""
+
+    def on_http(request: Any, exc: Any) -> Any:
+        return names.PlainTextResponse(f"http {exc.status_code} {exc.detail}", exc.status_code)
+
+    def on_anything(request: Any, exc: Any) -> Any:
+        return names.PlainTextResponse(f"anything: {exc}", status_code=500)
+
+    app = names.App(routes=build_endpoints(names))
+    app.add_exception_handler(names.HTTPException, on_http)
+    app.add_exception_handler(Exception, on_anything)
+    return app
+
+
+def build_debug(names: Any) -> Any:
+    """Build an application that shows tracebacks."""
+    return names.App(debug=True, routes=build_endpoints(names))
+
+
+def build_mounted(names: Any) -> Any:
+    """Build applications in applications: who handles what."""
+
+    def on_known(request: Any, exc: Any) -> Any:
+        return names.PlainTextResponse("outer handler", status_code=422)
+
+    def on_known_inside(request: Any, exc: Any) -> Any:
+        return names.PlainTextResponse("inner handler", status_code=423)
+
+    inner = names.App(
+        routes=build_endpoints(names), exception_handlers={KnownError: on_known_inside}
+    )
+    return names.App(
+        routes=[
+            names.Mount("/inner", app=inner),
+            names.Mount("/bare", app=names.App(routes=build_endpoints(names))),
+            names.Mount("/routes", routes=build_endpoints(names)),
+        ],
+        exception_handlers={KnownError: on_known},
+    )
+
+
+def build_started(names: Any) -> Any:
+    """Build endpoints that fail after they have begun to answer."""
+
+    async def fail_later(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        raise KnownError("too late") if scope["path"] == "/known" else UnknownError("too late")
+
+    class App:
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await fail_later(scope, receive, send)
+
+    def on_known(request: Any, exc: Any) -> Any:
+        return names.PlainTextResponse("never sent")
+
+    return names.App(
+        routes=[names.Route("/known", App()), names.Route("/unknown", App())],
+        exception_handlers={KnownError: on_known},
+    )
+
+
+def build_wrong_return(names: Any) -> Any:
+    """Build endpoints and handlers that return nothing."""
+
+    async def nothing(request: Any) -> Any:
+        return None
+
+    async def raise_known(request: Any) -> Any:
+        raise KnownError
+
+    async def handle_silently(request: Any, exc: Any) -> Any:
+        return None
+
+    return names.App(
+        routes=[names.Route("/nothing", nothing), names.Route("/silent", raise_known)],
+        exception_handlers={KnownError: handle_silently},
+    )
+
+
+def _requests(prefix: str = "") -> tuple[Request, ...]:
+    return (*(Request(prefix + path) for path in PATHS), Request(prefix + "/teapot", "POST"))
+
+
+HTML = Request("/unknown", label="as html").with_headers(("accept", "text/html,*/*"))
+CASES = (
+    Case("no handlers", build_plain, _requests()),
+    Case("handlers", build_handled, _requests()),
+    Case("handlers of base classes", build_exception_handler, _requests()),
+    Case("debug", build_debug, (Request("/unknown"), HTML, Request("/teapot"))),
+    Case(
+        "mounted handlers",
+        build_mounted,
+        tuple(
+            Request(prefix + path)
+            for prefix in ("/inner", "/bare", "/routes")
+            for path in ("/known", "/unknown", "/teapot", "/missing")
+        ),
+    ),
+    Case("started answers", build_started, (Request("/known"), Request("/unknown"))),
+    Case("no answer", build_wrong_return, (Request("/nothing"), Request("/silent"))),
+)

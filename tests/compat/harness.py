@@ -1,0 +1,178 @@
+"""Run one and the same application on Starlette and on the framework, and compare what they send.
+
+A case is a function that builds an application from a namespace, and the requests it gets. The
+namespace holds the public names of either library under the names of ours, so the function is the
+experiment of the first promise: the same code, other imports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any, Final
+
+MODULES: Final = (
+    "applications",
+    "background",
+    "concurrency",
+    "convertors",
+    "datastructures",
+    "exceptions",
+    "middleware",
+    "requests",
+    "responses",
+    "routing",
+    "status",
+)
+TIMEOUT_SECONDS: Final = 5.0
+
+
+def load_names(library: str) -> Any:
+    """Return the public names of `starlette` or `framework` in one namespace."""
+    names = SimpleNamespace(notes=[])
+    for name in MODULES:
+        module = importlib.import_module(f"{library}.{name}")
+        for public in vars(module):
+            if not public.startswith("_"):
+                setattr(names, public, getattr(module, public))
+    if library == "starlette":
+        names.App = names.Starlette
+    return names
+
+
+Build = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as a server hands it over; `label` tells apart what looks alike."""
+
+    path: str = "/"
+    method: str = "GET"
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = (("host", "example.org"),)
+    body: tuple[bytes, ...] = (b"",)
+    root_path: str = ""
+    label: str = ""
+    disconnects: bool = False
+    scope: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        target = f"{self.path}?{self.query}" if self.query else self.path
+        return " ".join(filter(None, (self.method, target, self.label)))
+
+    def with_headers(self, *headers: tuple[str, str]) -> Request:
+        """Return the request with more header fields."""
+        return replace(self, headers=(*self.headers, *headers))
+
+    def build_scope(self) -> dict[str, Any]:
+        """Return a new ASGI scope."""
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": self.method,
+            "scheme": "http",
+            "path": self.path,
+            "raw_path": self.path.encode(),
+            "query_string": self.query.encode("latin-1"),
+            "root_path": self.root_path,
+            "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in self.headers],
+            "client": ("203.0.113.9", 50123),
+            "server": ("127.0.0.1", 8000),
+            "state": {},
+            **dict(self.scope),
+        }
+
+
+@dataclass(frozen=True)
+class Case:
+    """An application and the requests it gets; each request meets a new application."""
+
+    name: str
+    build: Build
+    requests: tuple[Request, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out: the answer, what was raised, and what the application noted on the way."""
+
+    status: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    chunks: tuple[bytes, ...] = ()
+    is_complete: bool = False
+    raised: str = ""
+    notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    def find_header(self, name: str) -> str | None:
+        """Return the value of a header field, None when it was not sent."""
+        return dict(self.headers).get(name)
+
+
+@dataclass
+class Exchange:
+    """The server's side of one request."""
+
+    request: Request
+    notes: list[str]
+    messages: list[Any] = field(default_factory=list)
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.chunks = list(self.request.body)
+
+    async def receive(self) -> Any:
+        if self.chunks:
+            chunk = self.chunks.pop(0)
+            more_body = bool(self.chunks) or self.request.disconnects
+            return {"type": "http.request", "body": chunk, "more_body": more_body}
+        if not self.request.disconnects:
+            await self.finished.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.messages.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.notes.append("response complete")
+            self.finished.set()
+
+
+def run_case(build: Build, library: str, request: Request) -> Result:
+    """Build the application on a library and send it one request."""
+    names = load_names(library)
+    return asyncio.run(_run_request(build(names), request, names.notes))
+
+
+async def _run_request(app: Any, request: Request, notes: list[str]) -> Result:
+    exchange = Exchange(request, notes)
+    raised = ""
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            await app(request.build_scope(), exchange.receive, exchange.send)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it is the result
+        raised = f"{type(exc).__name__}: {exc}"
+    return replace(read_messages(exchange.messages), raised=raised, notes=tuple(notes))
+
+
+def read_messages(messages: list[Any]) -> Result:
+    """Turn the messages of an answer into a result; empty chunks mean nothing."""
+    result = Result()
+    for message in messages:
+        if message["type"] == "http.response.start":
+            headers = tuple((k.decode(), v.decode("latin-1")) for k, v in message["headers"])
+            result = replace(result, status=message["status"], headers=headers)
+        elif message["type"] == "http.response.body":
+            chunk = bytes(message.get("body", b""))
+            result = replace(
+                result,
+                chunks=(*result.chunks, chunk) if chunk else result.chunks,
+                is_complete=not message.get("more_body", False),
+            )
+        else:
+            result = replace(result, others=(*result.others, repr(sorted(message.items()))))
+    return result
