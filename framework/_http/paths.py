@@ -19,7 +19,7 @@ def get_route_path(scope: Scope) -> str:
     The prefix ends at a segment boundary: `/products` does not lie below `/product`.
     """
     path: str = scope["path"]
-    root_path: str = scope.get("root_path", "").rstrip("/")
+    root_path: str = scope.get("root_path", "")
     if not root_path or not path.startswith(root_path):
         return path
     rest = path[len(root_path) :]

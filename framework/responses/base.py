@@ -16,6 +16,16 @@ from framework.background import BackgroundTask
 from framework.datastructures import URL, MutableHeaders
 from framework.types import Message, Receive, Scope, Send
 
+__all__ = [
+    "DenialSend",
+    "HTMLResponse",
+    "JSONResponse",
+    "PlainTextResponse",
+    "RedirectResponse",
+    "Response",
+    "SameSite",
+]
+
 SameSite = Literal["lax", "strict", "none"]
 
 # What RFC 3986 lets stand in a URL, plus "%": the location may be quoted already.

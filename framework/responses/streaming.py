@@ -12,6 +12,14 @@ from framework.exceptions import ClientDisconnect
 from framework.responses.base import DenialSend, Response
 from framework.types import Receive, Scope, Send
 
+__all__ = [
+    "AsyncContentStream",
+    "Content",
+    "ContentStream",
+    "StreamingResponse",
+    "SyncContentStream",
+]
+
 Content = str | bytes | memoryview
 SyncContentStream = Iterable[Content]
 AsyncContentStream = AsyncIterable[Content]

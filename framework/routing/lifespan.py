@@ -12,6 +12,11 @@ from typing import Any
 from framework.exceptions import StarletteDeprecationWarning
 from framework.types import Lifespan, Receive, Scope, Send
 
+__all__ = [
+    "build_lifespan",
+    "run_lifespan",
+]
+
 
 @asynccontextmanager
 async def _no_lifespan(app: Any) -> Any:

@@ -17,6 +17,18 @@ from framework.convertors import (
     UUIDConvertor,
 )
 
+__all__ = [
+    "PARAM_FORMAT_REGEX",
+    "PARAM_REGEX",
+    "PathPattern",
+    "SegmentFinder",
+    "compile_path",
+    "convert_params",
+    "find_float",
+    "find_int",
+    "find_uuid",
+]
+
 # A parameter in a template: {name} or {name:convertor}.
 PARAM_REGEX = re.compile("{([a-zA-Z_][a-zA-Z0-9_]*)(:[a-zA-Z_][a-zA-Z0-9_]*)?}")
 # A parameter in a format: {name}.

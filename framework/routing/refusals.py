@@ -12,6 +12,12 @@ from framework.requests import Request
 from framework.responses import PlainTextResponse
 from framework.types import Receive, Scope, Send
 
+__all__ = [
+    "answer_refusal",
+    "build_method_refusal",
+    "refuse",
+]
+
 
 def build_method_refusal(methods: Collection[str]) -> HTTPException:
     """Return the 405 of a path that answers to `methods` only; `Allow` has a stable order."""

@@ -27,6 +27,12 @@ from framework.routing.tree import Candidate, RouteIndex
 from framework.routing.urls import find_url_path, replace_params
 from framework.types import ASGIApp, Lifespan, Receive, Scope, Send
 
+__all__ = [
+    "ROUTE_PREFIX_SCOPE_KEY",
+    "Mount",
+    "Router",
+]
+
 # The templates of the mounts above a route, joined: the route's own template completes it.
 ROUTE_PREFIX_SCOPE_KEY = "framework.route_prefix"
 

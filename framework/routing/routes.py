@@ -30,6 +30,14 @@ from framework.routing.tree import Candidate
 from framework.routing.urls import replace_params
 from framework.types import ASGIApp, Receive, Scope, Send
 
+__all__ = [
+    "BaseRoute",
+    "Match",
+    "Route",
+    "build_stack",
+    "request_response",
+]
+
 
 class Match(Enum):
     """How a route answers to a scope: not at all, at this path by another method, or fully."""

@@ -8,6 +8,10 @@ from typing import Any, Self, SupportsIndex
 from framework.routing.routes import BaseRoute
 from framework.routing.tree import RouteIndex
 
+__all__ = [
+    "RouteList",
+]
+
 
 class RouteList(list[BaseRoute]):
     """The routes of a router. Any change, also after start-up, makes the router build its index anew."""

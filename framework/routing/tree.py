@@ -14,6 +14,11 @@ from typing import Any
 from framework.convertors import Convertor
 from framework.routing.patterns import PathPattern, convert_params
 
+__all__ = [
+    "Candidate",
+    "RouteIndex",
+]
+
 
 class Candidate:
     """One registered route as the index sees it.

@@ -11,6 +11,11 @@ from framework.exceptions import NoMatchFound
 from framework.routing.patterns import PARAM_FORMAT_REGEX
 from framework.types import URLPathProvider
 
+__all__ = [
+    "find_url_path",
+    "replace_params",
+]
+
 
 def replace_params(
     path: str, param_convertors: dict[str, Convertor[Any]], path_params: dict[str, Any]

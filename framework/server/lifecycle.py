@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 
 from uvicorn import Server
@@ -16,6 +17,10 @@ class ReadinessServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Run the application's start-up and listen."""
+        # The application writes the access lines. uvicorn writes its own as soon as this logger
+        # has handlers, its own or inherited, and whoever configures logging may have given it some.
+        logging.getLogger("uvicorn.access").handlers = []
+        logging.getLogger("uvicorn.access").propagate = False
         await super().startup(sockets)
         if not self.should_exit:
             readiness.set_ready()

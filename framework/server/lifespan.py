@@ -61,7 +61,7 @@ class WorkerLifespan:
         }
         try:
             await self._app(scope, self._inbox.get, self._send)
-        except BaseException as exc:  # noqa: BLE001 - whatever it is, the server reports it
+        except BaseException as exc:
             # The exception itself says more than the text of it that was sent before.
             self.failure = exc
         else:

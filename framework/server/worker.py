@@ -129,12 +129,11 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # The parent class has given uvicorn's loggers the handlers of gunicorn's.
-        for name in ("uvicorn.error", "uvicorn.access"):
-            logger = logging.getLogger(name)
-            logger.handlers = []
-            logger.setLevel(logging.NOTSET)
-        logging.getLogger("uvicorn.error").propagate = True
+        # The parent class has given this logger the handlers of gunicorn's, and no way to the root.
+        logger = logging.getLogger("uvicorn.error")
+        logger.handlers = []
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
         grace = self.cfg.graceful_timeout
         self.config.timeout_graceful_shutdown = max(1, grace - _shutdown_margin(grace))
 
@@ -142,7 +141,7 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
         """Import the application; a failure ends this worker, not the service."""
         try:
             super().load_wsgi()
-        except Exception as exc:  # noqa: BLE001 - foreign code, and it is reported
+        except Exception as exc:
             self._fail(exc)
 
     async def _serve(self) -> None:

@@ -55,7 +55,8 @@ class WebSocketTestSession:
         self.scope = scope
         self.portal_factory = portal_factory
         self._is_accepted = False
-        self._is_over = False
+        self._has_disconnected = False
+        self._has_app_closed = False
         self._reported: BaseException | None = None
 
     def __enter__(self) -> Self:
@@ -104,7 +105,7 @@ class WebSocketTestSession:
 
     def close(self, code: int = 1000, reason: str | None = None) -> None:
         """Disconnect."""
-        self._is_over = True
+        self._has_disconnected = True
         self.send({"type": "websocket.disconnect", "code": code, "reason": reason})
 
     def receive(self) -> Message:
@@ -181,16 +182,16 @@ class WebSocketTestSession:
 
     async def _take(self, message: Message) -> None:
         if message["type"] == "websocket.close":
-            self._is_over = True
+            self._has_app_closed = True
         await self._app_sends.send(message)
 
     async def _hang_up(self) -> None:
         """Disconnect; cancel an app that does not notice, or does not end in time."""
-        if not self._is_over:
-            self._to_app.send_nowait({"type": "websocket.disconnect", "code": 1000, "reason": None})
-            # Nothing in the buffer: the app was waiting for this message and has it.
-            self._is_over = not self._to_app.statistics().current_buffer_used
-        if self._is_over:
+        if not self._has_disconnected:
+            message = {"type": "websocket.disconnect", "code": 1000, "reason": None}
+            self._to_app.send_nowait(message)
+        # Nothing in the buffer: the app has taken the message, or was waiting for it.
+        if self._has_app_closed or not self._to_app.statistics().current_buffer_used:
             with anyio.move_on_after(CLOSE_GRACE_SECONDS):
                 await self._ended.wait()
         self._cancel_scope.cancel()

@@ -31,6 +31,7 @@ CORE: Final = (
     "framework.datastructures.multidict",
     "framework.datastructures.url",
     "framework.datastructures.uploads",
+    "framework.datastructures.values",
     "framework.datastructures",
     # L3, messages
     "framework.formparsers",
@@ -55,7 +56,9 @@ CORE: Final = (
     "framework.routing.tree",
     "framework.routing.urls",
     "framework.routing.lifespan",
+    "framework.routing.refusals",
     "framework.routing.routes",
+    "framework.routing.table",
     "framework.routing.router",
     "framework.routing",
     # L6, top

@@ -19,8 +19,8 @@ from tests.framework.routing.strategies import path_lists, tables
 IN_CI: Final = os.environ.get("CI", "").lower() in {"1", "true"}
 # (routes, path) pairs that one run must have compared.
 MIN_PAIRS: Final = 100_000 if IN_CI else 5_000
-EXAMPLES: Final = 3_000 if IN_CI else 160
-PATHS_PER_TABLE: Final = 72
+EXAMPLES: Final = 2_400 if IN_CI else 160
+PATHS_PER_TABLE: Final = 40
 METHODS: Final = ("GET", "HEAD", "POST", "DELETE", "BREW")
 
 

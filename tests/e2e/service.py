@@ -1,0 +1,161 @@
+"""A real service in processes of its own: started, asked, sent signals, and always stopped."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+ROOT: Final = Path(__file__).parents[2]
+GUNICORN: Final = (
+    sys.executable,
+    str(Path(sys.executable).with_name("gunicorn")),
+    "--config",
+    "deploy/gunicorn.conf.py",
+)
+SERVE: Final = (sys.executable, "-m", "deploy.serve")
+
+_PATIENCE_SECONDS: Final = 15.0
+
+
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    """Wait until the condition is true; `what` says what did not happen."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {_PATIENCE_SECONDS} s: {what}"
+        time.sleep(0.02)
+
+
+class Service:
+    """A service on free ports; its output goes to a file.
+
+    Args:
+        folder: for the output and whatever the application leaves.
+        command: what is started, in the root of the repository.
+        env: settings besides ports and two workers.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        command: tuple[str, ...] = (*GUNICORN, "tests.e2e.sample:app"),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.port = find_free_port()
+        self.metrics_port = find_free_port()
+        self.folder = folder
+        self._output = folder / "output.txt"
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={
+                    "PATH": os.environ["PATH"],
+                    "HOST": "127.0.0.1",
+                    "PORT": str(self.port),
+                    "METRICS_PORT": str(self.metrics_port),
+                    "WEB_CONCURRENCY": "2",
+                    "SAMPLE_FOLDER": str(folder),
+                    **(env or {}),
+                },
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        # The session is ours: masters, workers and exporters, whatever has become of them.
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+        for pid in self.find_processes():
+            os.kill(pid, signal.SIGKILL)
+        if exc is not None:
+            sys.stderr.write(self.output)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text(encoding="utf-8")
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Every line of the output; one that is not JSON fails the test."""
+        return [json.loads(line) for line in self.output.splitlines()]
+
+    def count(self, text: str) -> int:
+        return sum(text in event["event"] for event in self.events)
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        return self._process.wait(_PATIENCE_SECONDS)
+
+    def wait_until_up(self) -> Self:
+        wait_for(self._is_up_or_over, "the service is up")
+        assert self._process.poll() is None, self.output
+        return self
+
+    def get(self, path: str, *, port: int | None = None) -> tuple[int, bytes]:
+        """Ask over a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def ask(self) -> dict[str, Any]:
+        """What one worker of the sample says about itself."""
+        status, body = self.get("/")
+        assert status == 200
+        answer: dict[str, Any] = json.loads(body)
+        return answer
+
+    def workers(self) -> dict[int, int]:
+        """The pids of the workers that answer, by slot; asked often enough to meet all."""
+        answers = [self.ask() for _ in range(30)]
+        return {answer["slot"]: answer["pid"] for answer in answers}
+
+    def find_processes(self) -> list[int]:
+        """The pids that carry this service's port in their environment."""
+        mark = f"SAMPLE_FOLDER={self.folder}".encode()
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+        return found
+
+    def _is_up_or_over(self) -> bool:
+        return "is up" in self.output or self._process.poll() is not None

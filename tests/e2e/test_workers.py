@@ -1,0 +1,217 @@
+"""The life of master and workers, with real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.service import Service, wait_for
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    with Service(tmp_path) as running:
+        yield running.wait_until_up()
+
+
+def find_run_directory(service: Service) -> Path:
+    memory = Path("/dev/shm")
+    assert memory.is_dir(), "these tests look for the run directory where Linux has memory"
+    return memory / f"slipway-127.0.0.1-{service.port}-{os.getuid()}"
+
+
+def sum_answers(service: Service) -> float:
+    time.sleep(1.1)  # a scrape is kept for a second
+    text = service.get("/metrics", port=service.metrics_port)[1].decode()
+    lines = [line for line in text.splitlines() if line.startswith("sample_answers_total ")]
+    return float(lines[0].split()[1])
+
+
+def test_workers_have_slots_from_0_and_know_how_many_they_are(service: Service) -> None:
+    assert sorted(service.workers()) == [0, 1]
+    assert service.ask()["workers"] == 2
+    assert service.ask()["readiness"] == "ready"
+
+
+def test_a_killed_worker_is_replaced_and_the_new_one_takes_its_slot(service: Service) -> None:
+    before = service.workers()
+    os.kill(before[1], signal.SIGKILL)
+    wait_for(lambda: service.count("Worker 1 serves") == 2, "the worker is replaced")
+    after = service.workers()
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+
+def test_a_reload_replaces_every_worker_without_sharing_slots(service: Service) -> None:
+    service.signal(signal.SIGHUP)
+    wait_for(lambda: service.count("Finished server process") == 2, "the old workers are gone")
+    assert sorted(service.workers()) == [2, 3]
+    service.signal(signal.SIGHUP)
+    wait_for(lambda: service.count("Finished server process") == 4, "the old workers are gone")
+    assert sorted(service.workers()) == [0, 1]
+    assert service.count("The service is up") == 1
+
+
+def test_one_more_worker_has_the_next_slot_and_one_less_frees_it(service: Service) -> None:
+    service.signal(signal.SIGTTIN)
+    wait_for(lambda: service.count("Worker 2 serves") == 1, "a third worker")
+    assert sorted(service.workers()) == [0, 1, 2]
+    service.signal(signal.SIGTTOU)
+    wait_for(lambda: service.count("Finished server process") == 1, "one worker less")
+    assert len(service.workers()) == 2
+
+
+def test_metrics_add_up_over_workers_and_survive_their_death(service: Service) -> None:
+    for _ in range(20):
+        service.ask()
+    assert sum_answers(service) == 20
+    pids = service.workers()
+    os.kill(pids[0], signal.SIGKILL)
+    wait_for(lambda: service.count("Worker 0 serves") == 2, "the worker is replaced")
+    service.ask()
+    assert sum_answers(service) == 51
+    assert len(list(find_run_directory(service).glob("counter_*.db"))) == 2
+
+
+def test_a_stop_lets_requests_end_and_applications_shut_down(service: Service) -> None:
+    answers: list[int] = []
+    request = threading.Thread(target=lambda: answers.append(service.get("/slow")[0]))
+    request.start()
+    time.sleep(0.5)
+    directory = find_run_directory(service)
+    assert directory.is_dir()
+    service.signal(signal.SIGTERM)
+    assert service.wait() == 0
+    request.join()
+    assert answers == [200]
+    markers = list(service.folder.glob("shutdown-*"))
+    assert [marker.read_text() for marker in markers] == ["draining", "draining"]
+    assert not directory.exists()
+    # Workers end by themselves, not by the signal: gunicorn's hooks and atexit have run.
+    assert service.count("was sent SIGTERM") == 0
+    assert [event for event in service.events if event["level"] not in {"debug", "info"}] == []
+    assert service.find_processes() == []
+
+
+def test_a_request_that_does_not_end_is_cut_off_within_the_grace(tmp_path: Path) -> None:
+    with Service(tmp_path, env={"GRACEFUL_TIMEOUT": "3", "WORKER_TIMEOUT": "4"}) as service:
+        service.wait_until_up()
+        request = threading.Thread(target=_ignore_end, args=(service,))
+        request.start()
+        time.sleep(0.3)
+        begun = time.monotonic()
+        service.signal(signal.SIGTERM)
+        assert service.wait() == 0
+        request.join()
+        assert 1.5 < time.monotonic() - begun < 3.5
+        assert len(list(tmp_path.glob("shutdown-*"))) == 2
+        assert "WORKER TIMEOUT" not in service.output
+
+
+def _ignore_end(service: Service) -> None:
+    try:
+        service.get("/endless")
+    except OSError:
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_a_quick_stop_waits_for_no_request_but_shuts_applications_down(
+    service: Service, number: signal.Signals
+) -> None:
+    request = threading.Thread(target=_ignore_end, args=(service,))
+    request.start()
+    time.sleep(0.3)
+    begun = time.monotonic()
+    service.signal(number)
+    assert service.wait() == 0
+    request.join()
+    assert time.monotonic() - begun < 3
+    assert len(list(service.folder.glob("shutdown-*"))) == 2
+
+
+def test_a_worker_is_replaced_after_its_requests_with_a_full_shutdown(tmp_path: Path) -> None:
+    limits = {"MAX_REQUESTS": "5", "MAX_REQUESTS_JITTER": "0", "WEB_CONCURRENCY": "1"}
+    with Service(tmp_path, env=limits) as service:
+        service.wait_until_up()
+        for _ in range(5):
+            service.ask()
+        wait_for(lambda: service.count("Worker 0 serves") == 2, "the worker is replaced")
+        assert len(list(tmp_path.glob("shutdown-*"))) == 1
+        assert service.count("exited with code") == 0
+
+
+def test_a_first_start_that_fails_says_why_once_and_ends(tmp_path: Path) -> None:
+    (tmp_path / "fail-startup").touch()
+    with Service(tmp_path) as service:
+        assert service.wait() == 3
+        reports = [event for event in service.events if event["level"] == "critical"]
+        assert [report["event"] for report in reports] == [
+            "The application could not start: ConnectionError: the database is away"
+        ]
+        assert not find_run_directory(service).exists()
+
+
+def test_an_application_that_cannot_be_imported_says_why_once_and_ends(tmp_path: Path) -> None:
+    (tmp_path / "fail-import").touch()
+    with Service(tmp_path) as service:
+        assert service.wait() == 3
+        reports = [event for event in service.events if event["level"] == "critical"]
+        assert [report["event"] for report in reports] == [
+            "The application could not start: ImportError: the sample was told not to load"
+        ]
+
+
+@pytest.mark.parametrize("fault", ["fail-startup", "fail-import"])
+def test_a_worker_that_cannot_start_again_does_not_stop_the_others(
+    service: Service, fault: str
+) -> None:
+    (service.folder / fault).touch()
+    survivor, victim = service.workers().values()
+    os.kill(victim, signal.SIGKILL)
+    wait_for(lambda: service.count("A worker could not start") >= 2, "two tries")
+    assert service.ask()["pid"] == survivor
+    (service.folder / fault).unlink()
+    wait_for(lambda: len(service.workers()) == 2, "all workers are back")
+
+
+def test_workers_stop_when_their_master_has_died(service: Service) -> None:
+    os.kill(service.pid, signal.SIGKILL)
+    service.wait()
+    wait_for(lambda: service.find_processes() == [], "workers and exporter end")
+    assert len(list(service.folder.glob("shutdown-*"))) == 2
+
+
+def test_a_dead_exporter_is_started_again_when_a_worker_comes(service: Service) -> None:
+    exporters = [event["pid"] for event in service.events if event["event"] == "metrics served"]
+    wait_for(lambda: service.count("metrics served") == 1, "the exporter serves")
+    exporters = [event["pid"] for event in service.events if event["event"] == "metrics served"]
+    os.kill(exporters[0], signal.SIGKILL)
+    os.kill(service.workers()[0], signal.SIGKILL)
+    wait_for(lambda: service.count("metrics served") == 2, "the exporter serves again")
+
+
+def test_an_upgrade_has_two_masters_with_slots_of_their_own(service: Service) -> None:
+    for _ in range(10):
+        service.ask()
+    service.signal(signal.SIGUSR2)
+    wait_for(lambda: service.count("The service is up") == 2, "the second master serves")
+    slots = set(service.workers())
+    assert slots <= {0, 1, 1000, 1001}
+    new_master = os.getpgid(service.pid)
+    new_master = next(
+        event["pid"] for event in service.events[5:] if "Starting gunicorn" in event["event"]
+    )
+    service.signal(signal.SIGTERM)
+    assert service.wait() == 0
+    wait_for(lambda: service.count("metrics served") == 2, "the port of metrics is handed over")
+    assert sorted(service.workers()) == [1000, 1001]
+    assert sum_answers(service) == 10 + 30 + 30
+    os.kill(new_master, signal.SIGTERM)
+    wait_for(lambda: service.find_processes() == [], "everything ends")

@@ -1,0 +1,38 @@
+"""The log stream of a test, read back as data."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from framework.observability.logging import configure_logging
+from structlog.contextvars import clear_contextvars
+
+from tests.framework.observability.harness import LogStream
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """Undo whatever `configure_logging` changes in this process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    hooks = sys.excepthook, threading.excepthook
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    sys.excepthook, threading.excepthook = hooks
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
+    clear_contextvars()
+
+
+@pytest.fixture
+def log(restored_logging: None) -> LogStream:
+    """JSON logging at level debug into a stream that the test reads."""
+    stream = LogStream()
+    configure_logging(level="DEBUG", format="json", stream=stream)
+    return stream
