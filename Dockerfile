@@ -28,9 +28,9 @@ COPY app app
 # that of the standard library (the base image has none; without it each start of Python takes two
 # to three times as long) by loading what the service loads. A service that cannot load fails here.
 RUN --mount=type=tmpfs,target=/tmp \
-    python -m compileall -q framework app \
+    python -m compileall -q app deploy framework \
     && python -c "import http.client" \
-    && gunicorn --check-config --config deploy/gunicorn.conf.py app.main:app
+    && gunicorn --check-config --config deploy/gunicorn.conf.py
 USER 10001:10001
 
 # HOST and METRICS_HOST: only the container's own interfaces; what is published is decided where
@@ -59,5 +59,5 @@ LABEL org.opencontainers.image.title="slipway" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.revision="${GIT_REVISION}"
 
-# The exec form: gunicorn itself receives SIGTERM, no shell stands before it.
-CMD ["gunicorn", "--config", "deploy/gunicorn.conf.py", "app.main:app"]
+# The exec form: no shell stands between SIGTERM and this process, which replaces itself by gunicorn.
+CMD ["python", "-m", "deploy.serve"]

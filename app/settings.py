@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 DEFAULT_SERVICE_NAME: Final = "slipway"
 
@@ -141,7 +141,7 @@ class Settings:
         _choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
         "Lines below this level are not written.",
     )
-    log_format: str = _setting(
+    log_format: Literal["auto", "json", "console"] = _setting(
         "LOG_FORMAT",
         "auto",
         _choice("auto", "json", "console"),

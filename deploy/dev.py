@@ -45,6 +45,7 @@ def main() -> None:
         port=settings.port,
         reload=True,
         reload_dirs=["app", "framework"],
+        workers=1,
         log_config=None,
         timeout_graceful_shutdown=_STOP_SECONDS,
         **SlipwayWorker.CONFIG_KWARGS,

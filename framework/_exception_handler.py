@@ -75,8 +75,8 @@ async def call_handler(handler: ExceptionHandler, conn: HTTPConnection[Any], exc
 
 async def answer_handled(
     exc: Exception, conn: HTTPConnection[Any], receive: Receive, send: Send
-) -> None:
-    """Answer `exc` with the handler in scope, else raise it again.
+) -> bool:
+    """Answer `exc` with the handler in scope; return False when there is none.
 
     Raises:
         RuntimeError: a handler exists but a response had been started already.
@@ -84,12 +84,13 @@ async def answer_handled(
     scope = conn.scope
     handler = find_handler(scope, exc)
     if handler is None:
-        raise exc
+        return False
     if scope.get(STARTED_SCOPE_KEY):
         raise RuntimeError("Caught handled exception, but response already started.") from exc
     response = await call_handler(handler, conn, exc)
     if response is not None:
         await response(scope, receive, send)
+    return True
 
 
 async def run_tracked(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,7 +116,8 @@ async def run_handled(
     try:
         await run_tracked(app, scope, receive, send)
     except Exception as exc:
-        await answer_handled(exc, conn, receive, send)
+        if not await answer_handled(exc, conn, receive, send):
+            raise
 
 
 class _HandledApp:

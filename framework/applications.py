@@ -71,7 +71,8 @@ class App:
         try:
             await stack(scope, receive, send)
         except Exception as exc:
-            await bare.answer(exc, scope, receive, send)
+            if scope["type"] != "http" or not await bare.answer(exc, scope, receive, send):
+                raise
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the whole stack: error page, body limit, middleware, exception handlers, router."""
@@ -146,12 +147,14 @@ class _BareStack:
         self.handlers = build_handler_tables(handlers)
         self.errors = errors
 
-    async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with the handler for `exc`; without one with the error page, and raise it again."""
-        if scope["type"] != "http":
-            raise exc
+    async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Answer with the handler for `exc`; without one with the error page, and return False."""
+        request: Request[Any] = Request(scope, receive, send)
         try:
-            await answer_handled(exc, Request(scope, receive, send), receive, send)
-        except Exception as unhandled:
-            await self.errors.answer(unhandled, scope, receive, send)
+            is_handled = await answer_handled(exc, request, receive, send)
+        except Exception as failure:  # of the handler itself
+            await self.errors.answer(failure, scope, receive, send)
             raise
+        if not is_handled:
+            await self.errors.answer(exc, scope, receive, send)
+        return is_handled

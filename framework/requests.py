@@ -124,8 +124,10 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
     @property
     def path_params(self) -> dict[str, Any]:
         """The converted parameters of the path."""
-        params: dict[str, Any] = self.scope.get("path_params", {})
-        return params
+        try:
+            return cast("dict[str, Any]", self.scope["path_params"])
+        except KeyError:
+            return {}
 
     @property
     def cookies(self) -> dict[str, str]:

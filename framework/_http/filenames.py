@@ -29,7 +29,7 @@ def find_safe_filename(filename: str | None) -> str | None:
     # Dots and blanks at the end are dropped by Windows, which would make another name of it.
     name = _shorten(name.strip(". ")).rstrip(". ")
     if _DEVICE.match(name):
-        name = "_" + name
+        name = _shorten("_" + name).rstrip(". ")
     return name or None
 
 
@@ -43,13 +43,12 @@ def _drop_invisible(text: str) -> str:
 
 
 def _shorten(name: str) -> str:
-    """Cut the stem so that the name fits, with a byte to spare; the extension is kept."""
-    limit = MAX_FILENAME_BYTES - 1
+    """Cut the stem so that the name fits; the extension is kept."""
     encoded = name.encode()
-    if len(encoded) <= limit:
+    if len(encoded) <= MAX_FILENAME_BYTES:
         return name
     stem, dot, extension = encoded.rpartition(b".")
     if not stem or len(extension) > _MAX_EXTENSION_BYTES:
-        return encoded[:limit].decode(errors="ignore")
-    stem = stem[: limit - len(extension) - 1]
+        return encoded[:MAX_FILENAME_BYTES].decode(errors="ignore")
+    stem = stem[: MAX_FILENAME_BYTES - len(extension) - 1]
     return (stem + dot + extension).decode(errors="ignore")

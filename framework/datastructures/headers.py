@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Final, Self, TypeVar, overload
 
 from framework._http.fields import FIELD_KEYS, encode_field
 
@@ -11,6 +11,8 @@ __all__ = ["Headers", "MutableHeaders"]
 
 _T = TypeVar("_T")
 RawHeaders = list[tuple[bytes, bytes]]
+
+_SCANS_BEFORE_INDEX: Final = 5
 
 
 class Headers(Mapping[str, str]):
@@ -28,11 +30,12 @@ class Headers(Mapping[str, str]):
         ValueError: a name that is not a token, or a value with a control character.
     """
 
-    __slots__ = ("_index", "_indexed", "_list")
+    __slots__ = ("_index", "_indexed", "_list", "_scans")
 
     _list: RawHeaders
-    _index: dict[bytes, bytes]  # first value by name, as of `_indexed`
-    _indexed: RawHeaders | tuple[()] | None  # a copy of the list; None before the first lookup
+    _scans: int  # lookups left that scan the list, before there is an index
+    _index: dict[bytes, bytes]  # the first value of each name
+    _indexed: RawHeaders | None  # the list as it was when it was indexed
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Headers(Mapping[str, str]):
         scope: MutableMapping[str, Any] | None = None,
     ) -> None:
         self._indexed = None
+        self._scans = _SCANS_BEFORE_INDEX
         if raw is not None:
             self._list = raw
         elif scope is not None:
@@ -65,26 +69,6 @@ class Headers(Mapping[str, str]):
             return fields
         return list(fields)
 
-    # PERF: the first lookup scans the list, from the second on there is an index: many requests
-    # have no second. Comparing the list with the indexed copy runs in C over identical tuples, costs
-    # less than one step of a scan in Python, and keeps answers right when somebody changes the list.
-    def _find(self, key: bytes) -> bytes | None:
-        if self._list == self._indexed or self._build_index():
-            return self._index.get(key)
-        for name, value in self._list:
-            if name == key:
-                return value
-        return None
-
-    def _build_index(self) -> bool:
-        if self._indexed is None:
-            self._indexed = ()
-            return False
-        self._indexed = self._list[:]
-        # Reversed, because of several fields the first one counts.
-        self._index = dict(reversed(self._indexed))
-        return True
-
     @property
     def raw(self) -> RawHeaders:
         """A copy of the fields as ASGI has them."""
@@ -103,21 +87,41 @@ class Headers(Mapping[str, str]):
         return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._list]
 
     @overload
-    def get(self, key: str, /) -> str | None: ...
+    def get(self, key: str) -> str | None: ...
     @overload
-    def get(self, key: str, /, default: str | _T) -> str | _T: ...
-    def get(self, key: str, /, default: Any = None) -> Any:
+    def get(self, key: str, default: str | _T) -> str | _T: ...
+    def get(self, key: str, default: Any = None) -> Any:
         """Return the value of the first field with this name, `default` when there is none."""
-        value = self._find(FIELD_KEYS[key])
-        return default if value is None else value.decode("latin-1")
+        name = FIELD_KEYS[key]
+        # PERF: the first lookups scan the list, further ones use an index: it costs as much as five
+        # scans, and most requests have no sixth lookup. Comparing the list with the indexed copy runs
+        # in C over identical tuples and keeps answers right when somebody changes the list.
+        if self._scans:
+            self._scans -= 1
+            for field, value in self._list:
+                if field == name:
+                    return value.decode("latin-1")
+            return default
+        index = self._index if self._list == self._indexed else self._build_index()
+        found = index.get(name)
+        return default if found is None else found.decode("latin-1")
+
+    def _build_index(self) -> dict[bytes, bytes]:
+        self._indexed = self._list[:]
+        # Reversed, because of several fields of one name the first one counts.
+        self._index = dict(reversed(self._indexed))
+        return self._index
 
     def getlist(self, key: str) -> list[str]:
         """Return the values of all fields with this name, in order."""
         name = FIELD_KEYS[key]
-        indexed = self._list == self._indexed or self._build_index()
-        if indexed and len(self._index) == len(self._list):  # no name occurs twice
-            value = self._index.get(name)
-            return [] if value is None else [value.decode("latin-1")]
+        if self._scans:
+            self._scans -= 1
+        else:
+            index = self._index if self._list == self._indexed else self._build_index()
+            if len(index) == len(self._list):  # no name occurs twice
+                found = index.get(name)
+                return [] if found is None else [found.decode("latin-1")]
         return [value.decode("latin-1") for field, value in self._list if field == name]
 
     def mutablecopy(self) -> MutableHeaders:
@@ -125,13 +129,20 @@ class Headers(Mapping[str, str]):
         return MutableHeaders(raw=self._list[:])
 
     def __getitem__(self, key: str) -> str:
-        value = self._find(FIELD_KEYS[key])
+        value = self.get(key)
         if value is None:
             raise KeyError(key)
-        return value.decode("latin-1")
+        return value
 
     def __contains__(self, key: Any) -> bool:
-        return self._find(FIELD_KEYS[key]) is not None
+        name = FIELD_KEYS[key]
+        if self._scans:
+            self._scans -= 1
+            for field, _ in self._list:  # noqa: SIM110  (a generator costs as much as the scan)
+                if field == name:
+                    return True
+            return False
+        return name in (self._index if self._list == self._indexed else self._build_index())
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.keys())
@@ -174,13 +185,13 @@ class MutableHeaders(Headers):
     def __setitem__(self, key: str, value: str) -> None:
         """Set the field where its first one stands, or at the end; further ones are removed."""
         field = encode_field(key, value)
-        positions = [i for i, (name, _) in enumerate(self._list) if name == field[0]]
-        if not positions:
-            self._list.append(field)
-            return
-        self._list[positions[0]] = field
-        for position in reversed(positions[1:]):
-            del self._list[position]
+        for position, (name, _) in enumerate(self._list):
+            if name == field[0]:
+                self._list[position] = field
+                rest = position + 1
+                self._list[rest:] = [other for other in self._list[rest:] if other[0] != name]
+                return
+        self._list.append(field)
 
     def __delitem__(self, key: str) -> None:
         """Remove all fields with this name; there need not be one."""
@@ -201,9 +212,9 @@ class MutableHeaders(Headers):
     def setdefault(self, key: str, value: str) -> str:
         """Return the value of the field, which is set to `value` when there is none."""
         field = encode_field(key, value)
-        present = self._find(field[0])
+        present = self.get(key)
         if present is not None:
-            return present.decode("latin-1")
+            return present
         self._list.append(field)
         return value
 

@@ -37,10 +37,10 @@ class ImmutableMultiDict(Mapping[_K, _V_co]):
         self._dict = dict(self._list)
 
     @overload
-    def get(self, key: _K, /) -> _V_co | None: ...
+    def get(self, key: _K) -> _V_co | None: ...
     @overload
-    def get(self, key: _K, /, default: _V_co | _T) -> _V_co | _T: ...
-    def get(self, key: _K, /, default: Any = None) -> Any:
+    def get(self, key: _K, default: _V_co | _T) -> _V_co | _T: ...
+    def get(self, key: _K, default: Any = None) -> Any:
         """Return the last value of the key, `default` when it has none."""
         return self._dict.get(key, default)
 

@@ -14,7 +14,7 @@ class State:
     Args:
         state: the dictionary to show; changes go into it. A new one unless given.
 
-    PERF: the dictionary *is* the instance's `__dict__`, so attributes cost what any attribute costs.
+    PERF: the dictionary *is* the instance's `__dict__`, so reading one costs what any attribute costs.
     """
 
     __slots__ = ("__dict__", "__weakref__")
@@ -32,8 +32,9 @@ class State:
         # Called for missing names only; declares to type checkers that any name may exist.
         raise AttributeError(f"{self.__class__.__name__!r} object has no attribute {key!r}")
 
-    # Declares that any name may be set, without the cost of a Python function.
-    __setattr__ = object.__setattr__
+    def __setattr__(self, key: str, value: Any) -> None:
+        # Does what is done anyway; declares to type checkers that any name may be set.
+        object.__setattr__(self, key, value)
 
     def __getitem__(self, key: str) -> Any:
         return self.__dict__[key]

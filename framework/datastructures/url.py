@@ -235,7 +235,7 @@ class URLPath(str):
     protocol: Literal["http", "websocket", ""]
     host: str
 
-    def __new__(  # noqa: D102
+    def __new__(
         cls, path: str, protocol: Literal["http", "websocket", ""] = "", host: str = ""
     ) -> Self:
         if protocol not in {"http", "websocket", ""}:

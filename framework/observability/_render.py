@@ -111,7 +111,7 @@ class ConsoleRenderer:
             shown["exc_info"] = exc
         try:
             text = self._render(None, level, shown)
-        except Exception as failure:  # noqa: BLE001 -- logging must not fail the one who logs
+        except Exception as failure:
             text = f"{shown.get('event')} (line not rendered: {type(failure).__name__})"
         return text.encode("utf-8", "backslashreplace") + b"\n"
 
@@ -137,7 +137,7 @@ def to_plain(value: Any) -> Any:
     """
     try:
         return _to_plain(value, 0)
-    except Exception as exc:  # noqa: BLE001 -- foreign code; a log line must not fail on it
+    except Exception as exc:
         return f"<{type(value).__name__}: not shown, {type(exc).__name__}>"
 
 
@@ -167,7 +167,7 @@ def escape_controls(text: str) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
 
 
 def _escape_for_json(match: re.Match[str]) -> str:
@@ -177,7 +177,7 @@ def _escape_for_json(match: re.Match[str]) -> str:
 def _encode_line(line: dict[str, Any]) -> bytes:
     try:
         data = _encode(line)
-    except Exception:  # noqa: BLE001 -- a lone surrogate, an integer of a thousand digits
+    except Exception:
         data = _encode_slowly(line)
     if data.isascii() and b"\x7f" not in data:
         return data + b"\n"
@@ -187,7 +187,7 @@ def _encode_line(line: dict[str, Any]) -> bytes:
 def _encode_slowly(line: dict[str, Any]) -> bytes:
     try:
         return _encode(_clean(line))
-    except Exception as exc:  # noqa: BLE001 -- logging must not fail the one who logs
+    except Exception as exc:
         kept = {key: line[key] for key in ("timestamp", "level")}
         return _encode({**kept, "event": f"line not rendered: {type(exc).__name__}"})
 

@@ -47,7 +47,7 @@ __all__ = ["MetricsServer", "Scraper", "main", "start_metrics_server"]
 # How long a worker may need to write down the size of a file that it has just made larger.
 _TORN_FILE_PAUSE_SECONDS: Final = 0.02
 
-_log = get_logger(__name__)
+_log = get_logger("framework.observability.exporter")  # __name__ is "__main__" as a process
 
 
 class Scraper:
@@ -70,7 +70,7 @@ class Scraper:
     def _render(self) -> bytes:
         try:
             return generate_latest(self._registry)
-        except Exception:  # noqa: BLE001
+        except Exception:
             # A worker that is just creating or enlarging its file: a moment later it is whole.
             time.sleep(_TORN_FILE_PAUSE_SECONDS)
             return generate_latest(self._registry)
@@ -99,7 +99,7 @@ class MetricsServer(ThreadingTCPServer):
         self.scraper = Scraper(registry)
         super().__init__(cast("tuple[str, int]", address), _Handler)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what went wrong with one connection; one that the scraper closed is nothing."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             _log.error("scrape failed", exc_info=True, client=client_address[0])
@@ -116,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/metrics":
             try:
                 self._answer(200, self.server.scraper.scrape(), CONTENT_TYPE_PLAIN_0_0_4)
-            except Exception:  # noqa: BLE001
+            except Exception:
                 _log.error("metrics not readable", exc_info=True)
                 self._answer(503, b"The metrics cannot be read at the moment.\n")
         elif path == "/":

@@ -120,7 +120,7 @@ class _StdlibHandler(logging.Handler):
 def _find_message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage().rstrip()
-    except Exception as exc:  # noqa: BLE001 -- arguments that do not fit the format
+    except Exception as exc:
         return f"{safe_text(record.msg)} (arguments do not fit: {type(exc).__name__})"
 
 

@@ -97,7 +97,7 @@ class HttpMetrics:
         )
         self._durations = Histogram(
             "http_request_duration_seconds",
-            "Time from the first byte handled to the last byte of the response.",
+            "Seconds until the last byte of the response was handed to the server.",
             labels,
             buckets=DURATION_BUCKETS_SECONDS,
             registry=registry,

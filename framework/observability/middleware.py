@@ -76,7 +76,7 @@ class ObservabilityMiddleware:
             exchange = _HttpExchange(self, scope, receive, send)
             try:
                 await self.app(scope, exchange.receive, exchange)
-            except Exception as exc:  # noqa: BLE001 -- the outermost net
+            except Exception as exc:
                 await exchange.fail(exc)
             except BaseException:
                 exchange.break_off()
@@ -180,22 +180,23 @@ class _HttpExchange:
     async def _send_last(self, message: Message) -> None:
         self.is_complete = True
         await self.server_send(message)
-        if not self.is_finished:
-            # A fault of ours stays one, whether the client waited for the answer or not.
-            is_lost = self.status < 500 and self._has_lost_client()  # noqa: PLR2004
-            self._finish(CLIENT_CLOSED_REQUEST if is_lost else self.status)
+        # With the client gone it depends on why: see `close` and `fail`, which come next.
+        if not self.is_finished and not self._has_lost_client():
+            self._finish(self.status)
 
     async def fail(self, exc: Exception) -> None:
         """Deal with an exception that nobody else has handled."""
-        if isinstance(exc, ClientDisconnect) or (
-            isinstance(exc, OSError) and self._has_lost_client()
-        ):
+        is_lost = self._has_lost_client()
+        if isinstance(exc, ClientDisconnect) or (is_lost and isinstance(exc, OSError)):
             if not self.is_finished:
                 self._finish(CLIENT_CLOSED_REQUEST)
             return
         self.observer.report(exc, self.scope)
         if self.is_finished:
             return  # the response is complete: what failed came after it
+        if is_lost:
+            self._finish(500)  # a fault of ours stays one, whether the client waited or not
+            return
         if self.status:
             self._finish(500)
             raise exc
@@ -208,9 +209,13 @@ class _HttpExchange:
             self._finish(CLIENT_CLOSED_REQUEST if self._has_lost_client() else 503)
 
     def close(self) -> None:
-        """Account for a request that the application left without a complete response."""
-        if not self.is_finished:
-            self._finish(CLIENT_CLOSED_REQUEST if self._has_lost_client() else 500)
+        """Account for a request that ended without an exception and without a complete response."""
+        if self.is_finished:
+            return
+        if self._has_lost_client():
+            self._finish(max(self.status, CLIENT_CLOSED_REQUEST))  # a 503 stays one
+        else:
+            self._finish(500)
 
     def _has_lost_client(self) -> bool:
         # ASGI tells an application that never calls receive() nothing about its client. uvicorn
@@ -232,7 +237,7 @@ class _HttpExchange:
         logger = observer.access
         if logger is not None:
             path = scope["path"]
-            is_quiet = path in observer.quiet_paths and status < 500  # noqa: PLR2004
+            is_quiet = path in observer.quiet_paths and status < 500
             client = scope.get("client")
             (logger.debug if is_quiet else logger.info)(
                 "request",

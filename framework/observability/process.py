@@ -80,7 +80,8 @@ def file_identifier() -> str:
     Files are bounded by the number of slots, however often workers are replaced. A process without a
     slot is named after its pid, with a prefix, so that it never meets a slot.
     """
-    return worker_slot() or f"pid{_identity.pid}"
+    # PERF: asked for each value that is written, five times a request: one attribute, no call.
+    return _identity.slot or worker_slot() or f"pid{_identity.pid}"
 
 
 def read_resident_bytes() -> int:

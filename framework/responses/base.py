@@ -61,6 +61,8 @@ class Response:
     raw_headers: list[tuple[bytes, bytes]]
     _headers: MutableHeaders
 
+    # Whether `render` encodes a text as UTF-8.
+    _renders_text = True
     # The media type of the class and its field; None where `init_headers` must do its work.
     _shared_type: tuple[str, tuple[bytes, bytes]] | None = None
 
@@ -76,24 +78,25 @@ class Response:
         if media_type is not None:
             self.media_type = media_type
         self.background = background
-        self.body = body = self.render(content)
+        if content.__class__ is str and self._renders_text:
+            self.body = content.encode()  # PERF: `render`, without the call
+        else:
+            self.body = self.render(content)
         shared = self._shared_type
         if (
             headers is None
             and status_code == 200
             and shared is not None
             and shared[0] is self.media_type
-            and len(body) < _CACHED_LENGTHS
+            and len(self.body) < _CACHED_LENGTHS
         ):
             # PERF: what nearly every response looks like: two shared tuples instead of encoding them.
-            self.raw_headers = [_CONTENT_LENGTHS[len(body)], shared[1]]
+            self.raw_headers = [_CONTENT_LENGTHS[len(self.body)], shared[1]]
         else:
             self.init_headers(headers)
 
     def render(self, content: Any) -> bytes | memoryview:
         """Return the body for `content`; subclasses give it their own meaning."""
-        if content.__class__ is str:
-            return content.encode(self.charset)
         if content is None:
             return b""
         if isinstance(content, bytes):
@@ -118,6 +121,7 @@ class Response:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls._renders_text = cls.render is Response.render and cls.charset == "utf-8"
         cls._shared_type = None
         if cls.media_type is not None and cls.init_headers is Response.init_headers:
             cls._shared_type = cls.media_type, _build_content_type(cls.media_type, cls.charset)

@@ -45,7 +45,7 @@ _uuid_convertor = UUIDConvertor()
 
 def find_int(text: str) -> int | None:
     """Return the number of an `{name:int}` segment, None when it is none."""
-    if text.isdigit() and text.isascii() and len(text) <= MAX_INT_DIGITS:
+    if len(text) <= MAX_INT_DIGITS and text.isdigit() and text.isascii():
         return int(text)
     return None
 
@@ -77,17 +77,20 @@ class PathPattern:
 
     Attributes:
         segments: the leading segments; a text is itself, None is any one non-empty segment.
-        captures: (segment, name, finder) of each parameter when all parameters are whole segments of
-            built-in convertors; None when only the regular expression can tell.
+        captures: (segment, name, finder) of each parameter that is a whole segment of a built-in
+            convertor.
+        is_segmental: whether `segments` and `captures` say everything, so that the regular expression
+            need not be asked.
         is_open: whether more may follow `segments` (`{name:path}`, own convertors, mounts).
     """
 
-    __slots__ = ("captures", "is_open", "segments")
+    __slots__ = ("captures", "is_open", "is_segmental", "segments")
 
     def __init__(self, template: str, *, is_prefix: bool = False) -> None:
         self.is_open = is_prefix
+        self.is_segmental = not is_prefix
         self.segments: list[str | None] = []
-        captures: list[tuple[int, str, SegmentFinder | None]] | None = []
+        self.captures: list[tuple[int, str, SegmentFinder | None]] = []
         for position, segment in enumerate(template.split("/")[1:], start=1):
             params = PARAM_REGEX.findall(segment)
             if not params:
@@ -96,15 +99,13 @@ class PathPattern:
             kinds = [type(CONVERTOR_TYPES[kind[1:] or "str"]) for _, kind in params]
             if not all(kind in _SEGMENT_FINDERS for kind in kinds):
                 # This parameter may hold slashes: from here on the regular expression decides.
-                self.is_open = True
-                captures = None
+                self.is_open, self.is_segmental = True, False
                 break
             self.segments.append(None)
-            if captures is not None and PARAM_REGEX.fullmatch(segment):
-                captures.append((position, params[0][0], _SEGMENT_FINDERS[kinds[0]]))
+            if PARAM_REGEX.fullmatch(segment):
+                self.captures.append((position, params[0][0], _SEGMENT_FINDERS[kinds[0]]))
             else:
-                captures = None
-        self.captures = None if is_prefix else captures
+                self.is_segmental = False
 
 
 def compile_path(path: str) -> tuple[Pattern[str], str, dict[str, Convertor[Any]]]:

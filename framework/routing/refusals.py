@@ -46,8 +46,12 @@ def answer_refusal(
     by_class, by_status = scope[HANDLERS_SCOPE_KEY]
     if by_class.get(HTTPException) is http_exception and status_code not in by_status:
         return _default_answer(status_code, methods).send(send)
-    exc = _build_refusal(status_code, methods)
-    return answer_handled(exc, Request(scope, receive, send), receive, send)
+    return _answer_or_raise(_build_refusal(status_code, methods), scope, receive, send)
+
+
+async def _answer_or_raise(exc: HTTPException, scope: Scope, receive: Receive, send: Send) -> None:
+    if not await answer_handled(exc, Request(scope, receive, send), receive, send):
+        raise exc
 
 
 class _Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 from framework._exception_handler import HANDLERS_SCOPE_KEY, build_tracked, run_tracked
@@ -23,7 +23,7 @@ from framework.routing.routes import (
     build_stack,
 )
 from framework.routing.table import RouteList
-from framework.routing.tree import Candidate, RouteIndex
+from framework.routing.tree import Candidate
 from framework.routing.urls import find_url_path, replace_params
 from framework.types import ASGIApp, Lifespan, Receive, Scope, Send
 
@@ -97,63 +97,65 @@ class Router:
                 scope["endpoint"] = route.endpoint
                 if "path_params" not in scope:
                     scope["path_params"] = {}
-                awaitable: Awaitable[None] = route.app(scope, receive, send)
-                return awaitable
-        return self._route(index, path, scope, receive, send)
-
-    def _route(
-        self, index: RouteIndex, path: str, scope: Scope, receive: Receive, send: Send
-    ) -> Awaitable[None]:
-        """Hand an HTTP request to the first of its candidates that matches, else answer 405 or 404."""
+                return route.app(scope, receive, send)  # type: ignore[no-any-return]
         segments = path.split("/")
+        candidates = index.find_candidates(segments)
+        partial: tuple[Route, dict[str, Any]] | None = None
         allowed: frozenset[str] = frozenset()
-        partial: tuple[BaseRoute, Scope] | None = None
-        for candidate in index.find_candidates(segments):
-            route = candidate.route
-            if candidate.regex is None:
-                match, child_scope = route.matches(scope)
-                if match is Match.FULL:
-                    scope.update(child_scope)
-                    scope["route"] = route
-                    return cast("Awaitable[None]", route.handle(scope, receive, send))
-                if match is Match.PARTIAL:
-                    allowed |= frozenset(getattr(route, "methods", None) or ())
-                    partial = partial or (route, child_scope)
-                continue
-            params = candidate.find_params(path, segments)
+        for candidate in candidates:
+            if not candidate.is_simple:
+                return self._ask_routes(candidates, segments, scope, receive, send)
+            params = candidate.find_params(segments)
             if params is None:
                 continue
-            outer = scope.get("path_params")
-            if outer:
-                params = {**outer, **params}
-            if candidate.methods is None or scope["method"] in candidate.methods:
+            if "path_params" in scope:
+                params = {**scope["path_params"], **params}
+            route = candidate.route
+            if scope["method"] in candidate.methods:
                 scope["route"] = route
                 scope["endpoint"] = route.endpoint
                 scope["path_params"] = params
-                run = route.app if candidate.is_direct else route.handle
-                return cast("Awaitable[None]", run(scope, receive, send))
+                return route.app(scope, receive, send)  # type: ignore[no-any-return]
             allowed |= candidate.methods
             partial = partial or (route, {"endpoint": route.endpoint, "path_params": params})
-        if partial is not None:
-            return self._refuse_method(partial, allowed, scope, receive, send)
-        if self.redirect_slashes:
-            location = self._find_slash_redirect(index, path, segments, scope)
-            if location is not None:
-                return RedirectResponse(location)(scope, receive, send)
-        is_own = self.default == self.not_found
-        if is_own and self._is_outermost(scope):
-            return answer_refusal(404, None, scope, receive, send)
-        return build_tracked(self.default, is_own=is_own)(scope, receive, send)
+        if partial is None:
+            return self._miss(segments, scope, receive, send)
+        return self._refuse_method(*partial, allowed, scope, receive, send)
+
+    def _ask_routes(
+        self,
+        candidates: list[Candidate],
+        segments: list[str],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> Awaitable[None]:
+        """Hand a request to the first candidate whose `matches` says so, else answer 405 or 404."""
+        partial: tuple[BaseRoute, Scope] | None = None
+        allowed: frozenset[str] = frozenset()
+        for candidate in candidates:
+            route: BaseRoute = candidate.route
+            match, child_scope = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(child_scope)
+                scope["route"] = route
+                return route.handle(scope, receive, send)
+            if match is Match.PARTIAL:
+                allowed |= frozenset(getattr(route, "methods", None) or ())
+                partial = partial or (route, child_scope)
+        if partial is None:
+            return self._miss(segments, scope, receive, send)
+        return self._refuse_method(*partial, allowed, scope, receive, send)
 
     def _refuse_method(
         self,
-        partial: tuple[BaseRoute, Scope],
+        route: BaseRoute,
+        child_scope: Scope,
         allowed: frozenset[str],
         scope: Scope,
         receive: Receive,
         send: Send,
     ) -> Awaitable[None]:
-        route, child_scope = partial
         scope.update(child_scope)
         scope["route"] = route
         if not isinstance(route, Route) or type(route).handle is not Route.handle:
@@ -162,42 +164,46 @@ class Router:
             return answer_refusal(405, allowed, scope, receive, send)
         return refuse(build_method_refusal(allowed), scope, receive, send)
 
+    def _miss(
+        self, segments: list[str], scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None]:
+        """Redirect to the path with or without its last slash if that is routed, else answer 404."""
+        location = self._find_slash_redirect(segments, scope) if self.redirect_slashes else None
+        if location is not None:
+            return RedirectResponse(location)(scope, receive, send)
+        is_own = self.default == self.not_found
+        if is_own and self._is_outermost(scope):
+            return answer_refusal(404, None, scope, receive, send)
+        return build_tracked(self.default, is_own=is_own)(scope, receive, send)
+
     def _is_outermost(self, scope: Scope) -> bool:
         """Whether nothing stands between this router and the exception handlers of an application."""
         return scope["router"] is self and not self.has_middleware and HANDLERS_SCOPE_KEY in scope
 
-    def _find_slash_redirect(
-        self, index: RouteIndex, path: str, segments: list[str], scope: Scope
-    ) -> str | None:
-        """Return where to redirect if the path with or without its last slash is routed.
+    def _find_slash_redirect(self, segments: list[str], scope: Scope) -> str | None:
+        """Return where to redirect, None when there is nothing to redirect to.
 
         The location has no scheme and no host, so a forged `Host` cannot appear in it, and `//` never
         starts it, as that would name another host (RFC 3986 section 4.2).
         """
-        if path.endswith("/"):
-            segments = path.rstrip("/").split("/")
-        else:
+        path: str = scope["path"]
+        if segments[-1] or len(segments) == 1:
             segments.append("")
-        candidates = index.find_candidates(segments)
-        full_path: str = scope["path"]
-        if not candidates or path == "/" or full_path.startswith("//"):
+            location = path + "/"
+        elif len(segments) == 2:  # the root itself
             return None
-        if path.endswith("/"):
-            location, other = full_path.rstrip("/"), path.rstrip("/")
         else:
-            location, other = full_path + "/", path + "/"
-        for candidate in candidates:
-            if candidate.regex is None:
-                redirected = {**scope, "path": location}
-                is_match = candidate.route.matches(redirected)[0] is not Match.NONE
-            else:
-                is_match = candidate.find_params(other, segments) is not None
-            if is_match:
-                break
-        else:
+            location = path.rstrip("/")
+            segments = get_route_path({**scope, "path": location}).split("/")
+        index = self._routes.route_index or self._routes.build_index()
+        candidates = index.find_candidates(segments)
+        if not candidates or not location or path.startswith("//"):
+            return None
+        other = {**scope, "path": location}
+        if all(candidate.route.matches(other)[0] is Match.NONE for candidate in candidates):
             return None
         root_path = scope.get("root_path", "")
-        if root_path and full_path == path:
+        if root_path and get_route_path(scope) == path:
             location = root_path + location  # a proxy took the prefix away: the client needs it
         location = quote(location, safe="/:@!$&'()*+,;=~")
         query = scope.get("query_string", b"")
@@ -327,7 +333,7 @@ class Mount(BaseRoute):
     def as_candidate(self, position: int) -> Candidate:
         if type(self).matches is not Mount.matches:
             return super().as_candidate(position)
-        return Candidate(position, self, None, PathPattern(self.path, is_prefix=True))
+        return Candidate(position, self, PathPattern(self.path, is_prefix=True))
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         if self.name is not None and name == self.name and "path" in path_params:

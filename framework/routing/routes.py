@@ -218,15 +218,9 @@ class Route(BaseRoute):
     def as_candidate(self, position: int) -> Candidate:
         if type(self).matches is not Route.matches:
             return super().as_candidate(position)
-        return Candidate(
-            position,
-            self,
-            self.methods or None,
-            PathPattern(self.path),
-            self.path_regex,
-            self.param_convertors,
-            is_direct=self._is_plain and type(self).handle is Route.handle,
-        )
+        is_direct = self._is_plain and type(self).handle is Route.handle
+        pattern = PathPattern(self.path)
+        return Candidate(position, self, pattern, self.methods or (), is_direct=is_direct)
 
     def __eq__(self, other: object) -> bool:
         return (

@@ -8,11 +8,10 @@ that the first registered route that matches wins, exactly as a scan of all rout
 from __future__ import annotations
 
 from collections.abc import Iterable
-from re import Pattern
 from typing import Any
 
-from framework.convertors import Convertor
-from framework.routing.patterns import PathPattern, convert_params
+from framework._defaults import MAX_INT_DIGITS
+from framework.routing.patterns import PathPattern, find_int
 
 __all__ = [
     "Candidate",
@@ -26,81 +25,89 @@ class Candidate:
     Attributes:
         position: its place in the order of registration.
         route: the route, handed back as it is.
-        methods: what it answers to; None for every method.
         pattern: its template; None for a route that only its own `matches` understands.
-        regex: decides where `captures` cannot; None when only the route's own `matches` can.
-        is_direct: whether the router may call the route's `app` itself.
+        methods: what it answers to; empty for every method.
+        captures: its parameters by segment.
+        is_simple: whether segments and method alone decide, so that `route.matches` need not be asked,
+            and the router may call `route.app` without going through `route.handle`.
     """
 
-    __slots__ = (
-        "captures",
-        "convertors",
-        "is_direct",
-        "methods",
-        "pattern",
-        "position",
-        "regex",
-        "route",
-    )
+    __slots__ = ("captures", "is_simple", "methods", "pattern", "position", "route")
 
     def __init__(
         self,
         position: int,
         route: Any,
-        methods: Iterable[str] | None = None,
         pattern: PathPattern | None = None,
-        regex: Pattern[str] | None = None,
-        convertors: dict[str, Convertor[Any]] | None = None,
+        methods: Iterable[str] = (),
         *,
         is_direct: bool = False,
     ) -> None:
         self.position = position
         self.route = route
-        self.methods = None if methods is None else frozenset(methods)
         self.pattern = pattern
-        self.captures = None if pattern is None else pattern.captures
-        self.regex = regex
-        self.convertors = convertors or {}
-        self.is_direct = is_direct
+        self.methods = frozenset(methods)
+        self.captures = () if pattern is None else tuple(pattern.captures)
+        is_segmental = pattern is not None and pattern.is_segmental
+        self.is_simple = is_direct and is_segmental and bool(self.methods)
 
-    def find_params(self, path: str, segments: list[str]) -> Any:
-        """Return the path parameters, None when the path does not match."""
-        captures = self.captures
-        if captures is None:
-            match = self.regex.match(path) if self.regex is not None else None
-            return None if match is None else convert_params(match, self.convertors)
+    def find_params(self, segments: list[str]) -> dict[str, Any] | None:
+        """Return the parameters of a path that leads here, None when it does not match after all."""
         params: dict[str, Any] = {}
-        for position, name, find in captures:
-            value: Any = segments[position]
-            if find is not None:
-                value = find(value)
+        for position, name, find in self.captures:
+            text = segments[position]
+            if find is None:
+                if not text:
+                    return None
+                params[name] = text
+            elif find is find_int:
+                # PERF: `find_int`, without the call.
+                if len(text) > MAX_INT_DIGITS or not (text.isdigit() and text.isascii()):
+                    return None
+                params[name] = int(text)
+            else:
+                params[name] = value = find(text)
                 if value is None:
                     return None
-            params[name] = value
         return params
 
 
-class _Node:
-    __slots__ = ("any", "closed", "open", "static")
+class _Node(dict[str, "_Node"]):
+    """A segment of the tree. The items are the nodes below it for segments of a known text."""
+
+    __slots__ = ("any", "closed", "is_only_way", "open")
 
     def __init__(self) -> None:
-        self.static: dict[str, _Node] = {}
+        super().__init__()
+        # The node below for any other segment.
         self.any: _Node | None = None
         # Candidates whose template ends here, and those that go on in their own way.
         self.closed: list[Candidate] = []
         self.open: list[Candidate] = []
+        # Whether a walk that comes here has passed no candidate and no second way. Set in the end.
+        self.is_only_way = False
+
+    def seal(self, *, is_only_way: bool) -> None:
+        """Decide here and below, once, what needs no decision at request time."""
+        self.is_only_way = is_only_way and not self.open
+        for child in self.values():
+            child.seal(is_only_way=self.is_only_way and self.any is None)
+        if self.any is not None:
+            self.any.seal(is_only_way=self.is_only_way)
 
 
 class RouteIndex:
     """An immutable index over routes in the order of registration."""
 
-    __slots__ = ("_root", "static")
+    __slots__ = ("_top", "static")
 
     def __init__(self, candidates: Iterable[Candidate]) -> None:
-        self._root = _Node()
+        self._top = _Node()
+        self._top[""] = _Node()
         everything = list(candidates)
         for candidate in everything:
             self._add(candidate)
+        self._top.seal(is_only_way=True)
         # PERF: path -> method -> route for what needs no walk. A path stands here only up to the first
         # candidate that needs more than an equal path, so the dict never overrules an earlier route.
         self.static: dict[str, dict[str, Any]] = {}
@@ -112,69 +119,58 @@ class RouteIndex:
                     self.static[path] = self._build_method_table(path)
 
     def _add(self, candidate: Candidate) -> None:
-        node, pattern = self._root, candidate.pattern
+        pattern = candidate.pattern
         if pattern is None:
-            node.open.append(candidate)
+            self._top.open.append(candidate)
             return
+        node = self._top[""]  # a path starts with a slash: before it there is an empty segment
         for segment in pattern.segments:
             if segment is None:
                 if node.any is None:
                     node.any = _Node()
                 node = node.any
             else:
-                node = node.static.setdefault(segment, _Node())
+                node = node.setdefault(segment, _Node())
         (node.open if pattern.is_open else node.closed).append(candidate)
 
     def _build_method_table(self, path: str) -> dict[str, Any]:
         table: dict[str, Any] = {}
         for candidate in self.find_candidates(path.split("/")):
-            if candidate.captures != [] or not candidate.methods or not candidate.is_direct:
+            if candidate.captures or not candidate.is_simple:
                 break
             for method in candidate.methods:
                 table.setdefault(method, candidate.route)
         return table
 
     def find_candidates(self, segments: list[str]) -> list[Candidate]:
-        """Return the routes that may match `path.split("/")`, in the order of registration."""
-        node = self._root
-        found = node.open
-        # PERF: one straight walk as long as each segment leaves a single way to go, which is nearly
-        # always; at a fork _collect starts over.
-        rest = iter(segments)
-        if next(rest):  # no leading slash (`*`, `foo/a`): no template matches
-            return found
-        for segment in rest:
-            child = node.static.get(segment)
-            if child is None:
-                child = node.any
-                if child is None or not segment:
-                    return found
-            elif node.any is not None and segment:
-                return self._find_forked(segments)
+        """Return the routes that may match `path.split("/")`, in the order of registration.
+
+        The list belongs to the index and must not be changed.
+        """
+        # PERF: one straight walk, as nearly every path has a single way to go.
+        node = self._top
+        for segment in segments:
+            if (child := node.get(segment)) is None and (child := node.any) is None:
+                return [] if node.is_only_way else self._find_forked(segments)
             node = child
-            if node.open:
-                found = sorted(found + node.open, key=_position)
-        if not node.closed:
-            return found
-        return sorted(found + node.closed, key=_position) if found else node.closed
+        return node.closed if node.is_only_way else self._find_forked(segments)
 
     def _find_forked(self, segments: list[str]) -> list[Candidate]:
-        found = self._root.open.copy()
-        _collect(self._root, segments, 1, found)
+        found: list[Candidate] = []
+        _collect(self._top, segments, 0, found)
         found.sort(key=_position)
         return found
 
 
 def _collect(node: _Node, segments: list[str], depth: int, found: list[Candidate]) -> None:
-    """Add the candidates below `node`; each node is reached at most once, so this is bounded."""
+    """Add the candidates at and below `node`; each node is reached at most once: this is bounded."""
+    found.extend(node.open)
     if depth == len(segments):
         found.extend(node.closed)
         return
     segment = segments[depth]
-    branches = [node.static.get(segment), node.any if segment else None]
-    for child in branches:
+    for child in (node.get(segment), node.any if segment else None):
         if child is not None:
-            found.extend(child.open)
             _collect(child, segments, depth + 1, found)
 
 

@@ -43,13 +43,16 @@ class WorkerServer(ReadinessServer):
         config: uvicorn's configuration.
         notify: tells the master that this worker lives.
         grace: seconds from the order to stop to the last heartbeat.
+        master: process id of the master; the worker ends when it is gone.
     """
 
-    def __init__(self, config: Config, *, notify: Callable[[], None], grace: float) -> None:
+    def __init__(
+        self, config: Config, *, notify: Callable[[], None], grace: float, master: int
+    ) -> None:
         super().__init__(config)
         self._notify = notify
         self._grace = grace
-        self._master = os.getppid()
+        self._master = master
         self.on_started: Callable[[], None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -148,14 +151,19 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
         self.config.app = self.wsgi
         self.config.load()
         self.config.lifespan_class = WorkerLifespan
-        server = WorkerServer(self.config, notify=self.notify, grace=self.cfg.graceful_timeout)
+        server = WorkerServer(
+            self.config, notify=self.notify, grace=self.cfg.graceful_timeout, master=self.ppid
+        )
         server.on_started = self._record_start
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.stop_quickly)
         try:
             await server.serve(sockets=self.sockets)
         except SystemExit:
-            if server.started or server.should_exit:
+            if server.started:
                 raise
+            if server.should_exit:
+                # Told to stop before it was up; the reason does not matter any more.
+                sys.exit(_FAILURE_STATUS)
             self._fail(server.lifespan.failure)
         if server.lifespan.should_exit:
             sys.exit(_FAILURE_STATUS)
@@ -179,8 +187,11 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
             _logger.error(message, delay, reason, exc_info=exc)
             time.sleep(delay)
             sys.exit(_FAILURE_STATUS)
-        if self.boot is None or self.boot.claim_report():
-            _logger.critical("The application could not start: %s", reason, exc_info=exc)
+        if self.boot is not None and not self.boot.claim_report():
+            # Another worker has said it and ends with 3. gunicorn fails with a traceback when it
+            # meets that status a second time.
+            sys.exit(0)
+        _logger.critical("The application could not start: %s", reason, exc_info=exc)
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
 

@@ -26,6 +26,7 @@ class Exchange:
         "_cancel_scope",
         "_chunks",
         "_complete",
+        "_ended",
         "_has_body_ended",
         "_has_request_ended",
         "_is_aborted",
@@ -60,20 +61,27 @@ class Exchange:
     async def run(self) -> None:
         """Call the app; return when it has returned or was aborted, raise what it raises."""
         self._complete = anyio.Event()
-        with anyio.CancelScope() as self._cancel_scope:
-            if not self._is_aborted:
-                await self._app(self._scope, self.receive, self.send)
+        self._ended = anyio.Event()
+        try:
+            with anyio.CancelScope() as self._cancel_scope:
+                if not self._is_aborted:
+                    await self._app(self._scope, self.receive, self.send)
+        finally:
+            self._ended.set()
 
-    def abort(self) -> None:
-        """Cancel the app."""
+    async def abort(self) -> None:
+        """Cancel the app and wait until it has gone; an app that has not begun never will."""
         self._is_aborted = True
         if self._cancel_scope is not None:
             self._cancel_scope.cancel()
+            await self._ended.wait()
 
-    def abort_unless_complete(self) -> None:
-        """Cancel the app, unless it only does what is to be done after the response."""
-        if not self._complete.is_set():
-            self.abort()
+    async def end(self) -> None:
+        """Wait for an app that has sent its whole response, cancel any other."""
+        if self._complete.is_set():
+            await self._ended.wait()
+        else:
+            await self.abort()
 
     async def receive(self) -> Message:
         """Give the app the request; after that, wait for the end of the response."""

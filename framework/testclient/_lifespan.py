@@ -72,7 +72,6 @@ class LifespanSession:
                 f"'lifespan.{name}.complete'; without `with`, the client sends no lifespan."
             )
         if phase.answer["type"].endswith(".failed"):
-            self._unread.clear()
             await self._ended.wait()
             self._raise_error()
             raise RuntimeError(
@@ -103,5 +102,7 @@ class LifespanSession:
             raise RuntimeError(f"The app sent {message['type']!r}, no message of a lifespan.")
         if phase.answered.is_set() or not phase.asked.is_set():
             raise RuntimeError(f"The app sent {message['type']!r} without being asked.")
+        if result == "failed":
+            self._unread.clear()
         phase.answer = message
         phase.answered.set()

@@ -41,8 +41,8 @@ class LoopThread:
     def _run(self, backend: str, backend_options: dict[str, Any]) -> None:
         try:
             anyio.run(self._serve, backend=backend, backend_options=backend_options)
-        except BaseException as exc:  # noqa: BLE001 - a later error was delivered to its request
-            if not self._ready.done():
+        except BaseException as exc:
+            if not self._ready.done():  # a later error has reached the one who caused it
                 self._ready.set_exception(exc)
 
     async def _serve(self) -> None:
@@ -79,7 +79,7 @@ class LoopThread:
 class PortalKeeper:
     """Hands out the portal of one loop; makes a new loop after `close()` and after a fork.
 
-    While it is pinned (a lifespan runs on the loop) the loop is never replaced behind its back.
+    While it is pinned (a lifespan runs in the loop) a loop that has died is not replaced.
     """
 
     __slots__ = ("_lock", "_loop", "backend", "backend_options", "is_pinned")
@@ -91,11 +91,21 @@ class PortalKeeper:
         self._lock = threading.Lock()
         self._loop: LoopThread | None = None
 
+    @property
+    def is_running(self) -> bool:
+        """Say whether there is a loop."""
+        return self._loop is not None and self._loop.is_alive
+
     def open(self) -> BlockingPortal:
         """Return the portal of the running loop, which is started when there is none."""
         loop = self._loop
         if loop is not None and loop.is_alive:
             return loop.portal
+        if self.is_pinned:
+            raise RuntimeError(
+                "The event loop of the app has ended: the app raised SystemExit, or this process is "
+                "a fork. Leave the `with` block of the client and enter it again."
+            )
         with self._lock:
             if self._loop is None or not self._loop.is_alive:
                 self._loop = LoopThread(self.backend, self.backend_options)
@@ -134,6 +144,6 @@ def is_in_event_loop() -> bool:
     """Say whether an event loop runs in this thread."""
     try:
         anyio.lowlevel.current_token()
-    except anyio.NoEventLoopError:
+    except RuntimeError:
         return False
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from typing import Any, Final
 
 import httpx2
@@ -25,8 +25,8 @@ from framework.types import ASGIApp
 READ_AT_ONCE: Final = "framework.testclient.read_at_once"
 
 
-class Upgrade(Exception):  # noqa: N818 - not an error: it carries the session past the HTTP client
-    """The request opens a WebSocket."""
+class Upgrade(Exception):
+    """The request opens a WebSocket: carries the session past the HTTP client library."""
 
     def __init__(self, session: WebSocketTestSession) -> None:
         self.session = session
@@ -80,8 +80,9 @@ class AppTransport(httpx2.BaseTransport):
         try:
             task = portal.start_task_soon(exchange.run)
             error = task.exception()
-        except BaseException:  # Ctrl-C; or the app was cancelled from inside
-            end_exchange(portal, exchange, task)
+        except BaseException:  # Ctrl-C, which may also come before there is a task
+            if task is None or not task.done():
+                portal.call(exchange.abort)
             raise
         self.bury(error)
         if exchange.status is None:
@@ -100,7 +101,8 @@ class AppTransport(httpx2.BaseTransport):
                 self.bury(error)
                 return self._answer_nothing(exchange, error)
         except BaseException:
-            end_exchange(portal, exchange, task)
+            if task is None or not task.done():
+                portal.call(exchange.abort)
             raise
         body = LiveBody(self, portal, exchange, task)
         self._open.add(body)
@@ -134,7 +136,7 @@ class AppTransport(httpx2.BaseTransport):
             self.abort_open()
         finally:
             if not self._keeper.is_pinned:
-                self._keeper.close()
+                self._keeper.close(cancel=True)
 
 
 class ReadBody(httpx2.SyncByteStream):
@@ -184,8 +186,7 @@ class LiveBody(httpx2.SyncByteStream):
             return
         self._is_closed = True
         if not self._task.done():
-            self._portal.call(self._exchange.abort_unless_complete)
-        wait([self._task])
+            self._portal.call(self._exchange.end)
         self._transport.settle(self, self._task.exception())
 
     def abort(self) -> None:
@@ -193,14 +194,6 @@ class LiveBody(httpx2.SyncByteStream):
         if not self._task.done():
             self._portal.call(self._exchange.abort)
         self.close()
-
-
-def end_exchange(portal: BlockingPortal, exchange: Exchange, task: Future[None] | None) -> None:
-    """Cancel the app and wait until it has gone."""
-    if task is None or not task.done():
-        portal.call(exchange.abort)
-    if task is not None:
-        wait([task])
 
 
 def build_response(exchange: Exchange, body: httpx2.SyncByteStream) -> httpx2.Response:

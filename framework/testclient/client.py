@@ -190,7 +190,7 @@ class TestClient(httpx2.Client):
             super().request("GET", address.copy_with(scheme=scheme), headers=headers, **kwargs)
         except Upgrade as upgrade:
             return upgrade.session
-        raise ValueError(f"{url!r} is no WebSocket address; its scheme has to be ws or wss.")
+        raise RuntimeError(f"An event hook made an HTTP request of the WebSocket to {url!r}.")
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -226,8 +226,7 @@ class TestClient(httpx2.Client):
         await self._lifespan.shut_down()
 
     def _shut_down(self) -> None:
-        # The lifespan is cancelled only by the end of its loop, which a request has reported.
-        if self.portal is not None and not self.task.cancelled():
+        if self.portal is not None and self._keeper.is_running:
             self.portal.call(self.wait_shutdown)
 
     def _leave_loop(self, exc_type: type[BaseException] | None, *_: object) -> None:

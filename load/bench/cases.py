@@ -79,9 +79,7 @@ def list_cases(*, own: bool) -> list[Case]:
 def _list_hits(size: int, position: Position) -> Sequence[Case]:
     suffix = f"{size}" if size == SMALL else f"{size} {position}"
     return (
-        Case(
-            f"text, {suffix}", size, position, "/text", body=TEXT_BODY, content_type="text/plain"
-        ),
+        Case(f"text, {suffix}", size, position, "/text", body=TEXT_BODY, content_type="text/plain"),
         Case(
             f"json, {suffix}",
             size,

@@ -26,7 +26,7 @@ STOP_TIMEOUT_SECONDS: Final = 10
 class Plan:
     """How long a run takes: `rounds` rounds of batches that last `batch_seconds` each."""
 
-    rounds: int = 25
+    rounds: int = 21
     batch_seconds: float = 0.01
 
 

@@ -40,8 +40,16 @@ def install() -> Path:
         return python
     print(f"installing the peers of {LOCK.relative_to(ROOT)} into {ENVIRONMENT.name} ...")
     venv.create(ENVIRONMENT, with_pip=True, clear=True, symlinks=os.name != "nt")
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    command += ["--require-hashes", "--no-deps", "--requirement", LOCK]
+    command = [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "-qq",
+        "--no-input",
+        "--disable-pip-version-check",
+    ]
+    command += ["--require-hashes", "--no-deps", "--requirement", str(LOCK)]
     try:
         subprocess.run(command, check=True, timeout=INSTALL_TIMEOUT_SECONDS)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:

@@ -154,7 +154,7 @@ async def _run_request(app: Any, request: Request, notes: list[str]) -> Result:
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             await app(request.build_scope(), exchange.receive, exchange.send)
-    except Exception as exc:  # noqa: BLE001 - whatever it is, it is the result
+    except Exception as exc:
         raised = f"{type(exc).__name__}: {exc}"
     return replace(read_messages(exchange.messages), raised=raised, notes=tuple(notes))
 

@@ -1,7 +1,7 @@
 """The image and the compose file, proved on a real Docker engine.
 
 The plain test run does not collect this file (its name does not start with `test_`): it needs an
-engine and takes minutes. `python -m pytest tests/container/check_compose.py` runs it. Without an
+engine and takes minutes. `make test ARGS=tests/container/check_compose.py` runs it. Without an
 engine it is skipped, in CI that is a failure.
 """
 
@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.e2e.service import wait_for
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -81,6 +83,13 @@ class Service:
         finally:
             connection.close()
 
+    def count_requests(self, route: str) -> float:
+        """Return how many requests of a route all workers together have answered."""
+        status, text = self.get("/metrics", port=self.metrics_port)
+        assert status == 200
+        samples = re.findall(r"^http_requests_total\{(.*)\} (\S+)$", text, re.MULTILINE)
+        return sum(float(value) for labels, value in samples if f'route="{route}"' in labels)
+
     def python(self, code: str, *, user: str | None = None) -> str:
         """Run `code` inside the container, as the service's own user unless one is named."""
         chosen = ["--user", user] if user else []
@@ -129,8 +138,7 @@ def stop(service: Service) -> Stop:
         assert client.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
         started = time.monotonic()
         stopping = subprocess.Popen(["docker", "stop", service.container], stdout=subprocess.PIPE)
-        while accepts(service) and time.monotonic() < started + GRACE_SECONDS:
-            pass
+        wait_for(lambda: not accepts(service), "no new connection is served")
         client.sendall(body)
         answer = b"".join(iter(lambda: client.recv(65536), b""))
     stopping.communicate(timeout=GRACE_SECONDS)
@@ -158,15 +166,12 @@ def test_the_image_names_the_revision_it_was_built_from(service: Service) -> Non
 
 
 def test_metrics_add_up_over_the_workers_on_their_own_port_only(service: Service) -> None:
+    before = service.count_requests("/hello/{name}")
+
     for _ in range(20):
         assert service.get("/hello/Grace")[0] == 200
 
-    status, text = service.get("/metrics", port=service.metrics_port)
-    lines = [line for line in text.splitlines() if "/hello/{name}" in line]
-    counts = [float(line.split()[-1]) for line in lines if re.match(r"\w+_total\{", line)]
-
-    assert status == 200
-    assert sum(counts) >= 20
+    wait_for(lambda: service.count_requests("/hello/{name}") == before + 20, "20 more are counted")
     assert service.get("/metrics")[0] == 404
 
 

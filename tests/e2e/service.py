@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -86,19 +88,23 @@ class Service:
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         # The session is ours: masters, workers and exporters, whatever has become of them.
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
         for pid in self.find_processes():
             os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.run_directory, ignore_errors=True)
         if exc is not None:
             sys.stderr.write(self.output)
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def run_directory(self) -> Path:
+        """Where the master keeps metrics files while it runs; Linux only."""
+        return Path("/dev/shm") / f"slipway-127.0.0.1-{self.port}-{os.getuid()}"
 
     @property
     def output(self) -> str:

@@ -15,17 +15,17 @@ DISTRIBUTION: Final = None
 WRONG_METHOD_STATUS: Final = 405
 
 
-async def text(request: Request) -> PlainTextResponse:
+async def text(request: Request[Any]) -> PlainTextResponse:
     """Answer with text."""
     return PlainTextResponse("Hello, world!")
 
 
-async def json(request: Request) -> JSONResponse:
+async def json(request: Request[Any]) -> JSONResponse:
     """Answer with JSON."""
     return JSONResponse({"message": "Hello, world!"})
 
 
-async def params(request: Request) -> PlainTextResponse:
+async def params(request: Request[Any]) -> PlainTextResponse:
     """Answer from two path parameters."""
     values = request.path_params
     return PlainTextResponse(f"{values['name']} {values['id'] + 1}")

@@ -95,7 +95,8 @@ def build_handled(names: Any) -> Any:
         raise UnknownError("the handler itself failed")
 
     def on_method(request: Any, exc: Any) -> Any:
-        return names.JSONResponse({"allow": exc.headers["Allow"]}, exc.status_code, exc.headers)
+        allow = sorted(exc.headers["Allow"].split(", "))
+        return names.JSONResponse({"allow": allow}, exc.status_code, exc.headers)
 
     return names.App(
         routes=build_endpoints(names),

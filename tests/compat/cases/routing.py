@@ -59,7 +59,6 @@ def build_templates(names: Any) -> Any:
         "/noslash",
         "/empty//segment",
         "/ünï/{x}",
-        "/{anything}",
     )
     return names.App(routes=[names.Route(template, echo) for template in templates])
 
@@ -164,9 +163,32 @@ def build_mounts(names: Any) -> Any:
             names.Mount("/deep", routes=[names.Mount("/er", routes=inner, name="er")], name="deep"),
             names.Mount("/exact", routes=[names.Route("/", echo)]),
             names.Route("/routes/late", echo),
-            names.Mount("", routes=[names.Route("/last", echo)]),
         ]
     )
+
+
+def build_overlaps(names: Any) -> Any:
+    """Build routes that cover each other, and a mount at the root behind them."""
+    echo = build_echo(names)
+    return names.App(
+        routes=[
+            names.Route("/{any}", echo, methods=["POST"], name="any"),
+            names.Route("/static", echo),
+            names.Route("/{a}/{b}", echo),
+            names.Route("/static/late", echo),
+            names.Route("/{a:int}/x/{c}", echo),
+            names.Route("/{a}/x/{c}", echo),
+            names.Mount("", routes=[names.Route("/last", echo), names.Route("/a/b/c", echo)]),
+            names.Route("/behind/the/mount", echo),
+        ]
+    )
+
+
+_OVERLAPS = (
+    *(("GET", path) for path in ("/static", "/static/late", "/1/x/2", "/one/x/2", "/a/b/c")),
+    *(("POST", path) for path in ("/static", "/static/late", "/last", "/other")),
+    *(("GET", path) for path in ("/last", "/last/", "/other", "/behind/the/mount", "/static/")),
+)
 
 
 _MOUNT_PATHS = (
@@ -194,13 +216,17 @@ _MOUNT_PATHS = (
     "/deep/er/dir",
     "/exact",
     "/exact/",
-    "/last",
-    "/last/",
     "/nowhere",
 )
 _PREFIXED = tuple(
     Request(path, root_path="/api", label="below /api")
-    for path in ("/api/routes/item/7", "/routes/item/7", "/api/app/", "/api/deep/er/item/3", "/apix")
+    for path in (
+        "/api/routes/item/7",
+        "/routes/item/7",
+        "/api/app/",
+        "/api/deep/er/item/3",
+        "/apix",
+    )
 )
 
 
@@ -229,7 +255,9 @@ def build_urls(names: Any) -> Any:
         lines = []
         for name, params in reversals:
             try:
-                lines.append(f"{request.url_for(name, **params)} {request.app.url_path_for(name, **params)}")
+                lines.append(
+                    f"{request.url_for(name, **params)} {request.app.url_path_for(name, **params)}"
+                )
             except names.NoMatchFound as exc:
                 lines.append(f"NoMatchFound: {exc}")
         return names.PlainTextResponse("\n".join(lines))
@@ -258,6 +286,11 @@ CASES = (
     ),
     Case("methods", build_methods, _METHOD_REQUESTS),
     Case("mounts", build_mounts, (*(Request(path) for path in _MOUNT_PATHS), *_PREFIXED)),
+    Case(
+        "overlaps",
+        build_overlaps,
+        tuple(Request(path, method) for method, path in _OVERLAPS),
+    ),
     Case(
         "urls",
         build_urls,

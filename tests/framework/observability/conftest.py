@@ -6,13 +6,18 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import structlog
-from framework.observability.logging import configure_logging
+from prometheus_client import CollectorRegistry
 from structlog.contextvars import clear_contextvars
 
-from tests.framework.observability.harness import LogStream
+from framework.observability.logging import configure_logging
+from framework.observability.metrics import HttpMetrics
+from framework.observability.middleware import ObservabilityMiddleware
+from framework.types import ASGIApp
+from tests.framework.observability.harness import LogStream, Observe
 
 
 @pytest.fixture
@@ -36,3 +41,19 @@ def log(restored_logging: None) -> LogStream:
     stream = LogStream()
     configure_logging(level="DEBUG", format="json", stream=stream)
     return stream
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def observe(registry: CollectorRegistry, log: LogStream) -> Observe:
+    """Wrap an application, with metrics in the registry of the test."""
+    metrics = HttpMetrics(registry)
+
+    def wrap(app: ASGIApp, **options: Any) -> ObservabilityMiddleware:
+        return ObservabilityMiddleware(app, **{"metrics": metrics, **options})
+
+    return wrap

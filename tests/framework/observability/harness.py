@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from prometheus_client import CollectorRegistry
 
 from framework.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = "0123456789abcdef0123456789abcdef"
+GIVEN_ID = [(b"x-request-id", REQUEST_ID.encode())]
+
+Observe = Callable[..., ASGIApp]
+"""The fixture `observe`: wraps an application in the middleware."""
 
 
 class LogStream(io.StringIO):
     """A stream without a descriptor."""
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return every line as data; a line that is no JSON fails the test."""
-        return [json.loads(line) for line in self.getvalue().splitlines()]
+        """Return every line as data; a line that is no JSON fails the test.
+
+        What the event loop tells about itself at level debug is left out.
+        """
+        lines = [json.loads(line) for line in self.getvalue().splitlines()]
+        return [line for line in lines if (line["logger"], line["level"]) != ("asyncio", "debug")]
 
     def named(self, event: str) -> list[dict[str, Any]]:
         """Return the lines of one event."""
@@ -105,3 +115,9 @@ class Server:
 
     def header(self, name: bytes) -> list[bytes]:
         return [value for key, value in self.sent[0]["headers"] if key == name]
+
+
+def count(registry: CollectorRegistry, status: int) -> float:
+    """Return how many GET requests of the route of `answer` had this status."""
+    wanted = {"method": "GET", "route": "/items/{id}", "status": str(status)}
+    return registry.get_sample_value("http_requests_total", wanted) or 0.0

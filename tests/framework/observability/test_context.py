@@ -3,13 +3,14 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given, strategies as st
+from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
+
 from framework.observability.context import (
     begin_request_context,
     current_request_id,
     find_request_id,
 )
-from hypothesis import given, strategies as st
-from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,19 @@ def test_a_well_formed_id_is_taken(value: bytes) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [b"", b"x" * 129, b"a b", b"a\n", b"\na", b"a\r\nx: y", b"a;b", b"<a>", b"\xff", b"a,b", b"\xc3\xa9"],
+    [
+        b"",
+        b"x" * 129,
+        b"a b",
+        b"a\n",
+        b"\na",
+        b"a\r\nx: y",
+        b"a;b",
+        b"<a>",
+        b"\xff",
+        b"a,b",
+        b"\xc3\xa9",
+    ],
 )
 def test_an_ill_formed_id_is_replaced(value: bytes) -> None:
     found = find_request_id([(b"x-request-id", value)])

@@ -1,44 +1,23 @@
 from __future__ import annotations
 
-import asyncio
-import dataclasses
-import enum
-import http
 import json
 import logging
 import os
 import pty
-import re
 import warnings
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import pytest
-from framework.observability import _sink
-from framework.observability._limits import MAX_LOGGED_ITEMS, MAX_NESTED_TEXT_CHARACTERS
-from framework.observability._tracebacks import mark_reported
-from framework.observability.logging import LOG_LEVELS, configure_logging, get_logger
 from structlog.contextvars import bind_contextvars
 
+from framework.observability import _sink
+from framework.observability._tracebacks import mark_reported
+from framework.observability.logging import LOG_LEVELS, configure_logging, get_logger
 from tests.framework.observability.harness import LogStream
-
-HOSTILE = [
-    "two\nlines",
-    "carriage\rreturn",
-    "\x1b[31mred",
-    "\x9b31mred",
-    "nul\x00",
-    "delete\x7f",
-    "next\x85line",
-    "line\u2028separator",
-    "right\u202eto left",
-    "isolate\u2066",
-    'quote" and \\',
-    '{"event": "forged"}',
-    "plain ünïcödé ✓",
-]
-CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def only_line(log: LogStream) -> dict[str, Any]:
@@ -84,7 +63,15 @@ def test_warnings_are_log_lines(log: LogStream) -> None:
     assert "DeprecationWarning: old API" in line["event"]
 
 
-def test_arguments_that_do_not_fit_the_format_are_reported_in_the_line(log: LogStream) -> None:
+def test_arguments_that_do_not_fit_the_format_are_reported_in_the_line(
+    log: LogStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The test runner's own handlers raise at such a record.
+    root = logging.getLogger()
+    ours = [
+        handler for handler in root.handlers if type(handler).__module__.startswith("framework")
+    ]
+    monkeypatch.setattr(root, "handlers", ours)
     logging.getLogger("lib").error("%d items", "many")
 
     assert only_line(log)["event"] == "%d items (arguments do not fit: TypeError)"
@@ -104,127 +91,6 @@ def test_handlers_that_servers_or_basic_config_installed_print_nothing_twice(
 
     assert len(stream.lines()) == 1
     assert other.getvalue() == ""
-
-
-@pytest.mark.parametrize("text", HOSTILE)
-def test_no_text_breaks_a_json_line_or_reaches_a_terminal_as_control(
-    log: LogStream, text: str
-) -> None:
-    get_logger(text).info(text, path=text, nested={text: [text]})
-    logging.getLogger("lib").info(text)
-
-    first, second = log.getvalue().removesuffix("\n").split("\n")
-    assert CONTROLS.search(first + second) is None
-    assert log.lines()[0]["path"] == text
-    assert log.lines()[0]["event"] == text
-    assert log.lines()[0]["nested"] == {text: [text]}
-    assert log.lines()[1]["event"] == text.rstrip()
-
-
-@pytest.mark.parametrize("text", HOSTILE)
-@pytest.mark.parametrize("where", ["event", "value", "key", "exception", "object"])
-def test_no_text_reaches_a_terminal_as_control_in_console_mode(
-    restored_logging: None, text: str, where: str
-) -> None:
-    stream = LogStream()
-    configure_logging(format="console", stream=stream)
-    logger = get_logger("app")
-
-    if where == "event":
-        logger.info(text)
-    elif where == "value":
-        logger.info("x", path=text, nested=[text])
-    elif where == "key":
-        logger.info("x", **{text: 1})
-    elif where == "object":
-        logger.info("x", thing=Shown(text))
-    else:
-        logger.info("x", exc_info=ValueError(text))
-
-    shown = stream.getvalue()
-    assert CONTROLS.search(shown.replace("\n", "")) is None
-    if where != "exception":
-        assert shown.count("\n") == 1
-
-
-class Shown:
-    """An object whose repr is what the test says."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-class Unshown:
-    def __repr__(self) -> str:
-        raise LookupError("no repr")
-
-
-class BadMapping(dict[str, int]):
-    def items(self) -> Any:
-        raise LookupError("no items")
-
-
-@dataclasses.dataclass
-class Credentials:
-    user: str
-    password: str
-
-    def __repr__(self) -> str:
-        return f"Credentials(user={self.user!r}, password='***')"
-
-
-class Colour(enum.Enum):
-    RED = 1
-
-
-CYCLE: list[Any] = []
-CYCLE.append(CYCLE)
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (None, None),
-        (True, True),
-        (1.5, 1.5),
-        (float("nan"), None),
-        (b"caf\xc3\xa9 \xff", "café \\xff"),
-        (http.HTTPStatus.OK, 200),
-        (http.HTTPMethod.GET, "GET"),
-        (Colour.RED, "<Colour.RED: 1>"),
-        (Path("/tmp/x"), "/tmp/x"),
-        ((1, "a"), [1, "a"]),
-        ({1: {"a": 2}}, {"1": {"a": 2}}),
-        (Credentials("ann", "hunter2"), "Credentials(user='ann', password='***')"),
-        ([Credentials("ann", "hunter2")], ["Credentials(user='ann', password='***')"]),
-        (Unshown(), "<Unshown: not shown, LookupError>"),
-        (BadMapping(a=1), "<BadMapping: not shown, LookupError>"),
-        ("\ud800", "\\ud800"),
-        (10**400, "<integer of 1329 bits>"),
-        ([10**9999], ["<integer of 33216 bits>"]),
-        (CYCLE, [[[[[["…"]]]]]]),
-        (list(range(1000)), list(range(MAX_LOGGED_ITEMS))),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_any_value_can_be_logged(log: LogStream, value: Any, expected: Any) -> None:
-    get_logger("app").info("x", value=value)
-
-    assert only_line(log)["value"] == expected
-
-
-@pytest.mark.parametrize("format", ["json", "console"])
-def test_nested_text_is_cut(restored_logging: None, format: Any) -> None:
-    stream = LogStream()
-    configure_logging(format=format, stream=stream)
-
-    get_logger("app").info("x", value=["a" * 10**6], exc_info=None)
-
-    assert len(stream.getvalue()) < MAX_NESTED_TEXT_CHARACTERS + 500
-    assert "(1000000 characters)" in stream.getvalue()
 
 
 def test_a_caller_cannot_replace_the_fields_of_a_line(log: LogStream) -> None:
@@ -384,12 +250,9 @@ async def test_tasks_and_threads_of_a_request_log_its_context(log: LogStream) ->
         get_logger("app").info("in a task")
 
     bind_contextvars(request_id="abc")
-    await asyncio.create_task(log_something())
-    await asyncio.to_thread(logging.getLogger("lib").info, "in a thread")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(log_something)
+    await anyio.to_thread.run_sync(logging.getLogger("lib").info, "in a thread")
 
-    assert [line["request_id"] for line in log.lines()] == ["abc", "abc"]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+    for event in ("in a task", "in a thread"):
+        assert log.named(event)[0]["request_id"] == "abc"

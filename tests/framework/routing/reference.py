@@ -65,9 +65,7 @@ def decide(table: Table, path: str, method: str) -> Outcome:
     return _decide(table, "", path, method, {})
 
 
-def _decide(
-    table: Table, base: str, path: str, method: str, outer: Mapping[str, Any]
-) -> Outcome:
+def _decide(table: Table, base: str, path: str, method: str, outer: Mapping[str, Any]) -> Outcome:
     allowed: set[str] = set()
     for spec in table:
         match = find_match(spec, path)
@@ -129,7 +127,9 @@ def compile_template(template: str, *, is_mount: bool) -> tuple[re.Pattern[str],
     pattern = ""
     kinds: dict[str, str] = {}
     parts = re.split(r"\{([a-zA-Z_]\w*)(?::([a-zA-Z_]\w*))?\}", template, flags=re.ASCII)
-    for literal, name, kind in zip(parts[::3], [*parts[1::3], None], [*parts[2::3], None], strict=True):
+    for literal, name, kind in zip(
+        parts[::3], [*parts[1::3], None], [*parts[2::3], None], strict=True
+    ):
         pattern += re.escape(literal)
         if name is not None:
             kinds[name] = kind or "str"

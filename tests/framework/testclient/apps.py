@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from framework.types import Message, Receive, Scope, Send
+from framework.types import ASGIApp, Message, Receive, Scope, Send
 
 
 def start(status: int = 200, *headers: tuple[bytes, bytes], **extra: Any) -> Message:
@@ -33,6 +33,14 @@ async def describe(scope: Scope, receive: Receive, send: Send) -> None:
     text = json.dumps(seen, default=repr, sort_keys=True)
     await send(start(200, (b"content-type", b"application/json")))
     await send(body(text.encode()))
+
+
+def sends(*messages: Message) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in messages:
+            await send(message)
+
+    return app
 
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,17 +12,9 @@ import pytest
 
 from framework.exceptions import StarletteDeprecationWarning
 from framework.testclient import TestClient
-from framework.types import ASGIApp, Message, Receive, Scope, Send
+from framework.types import Message, Receive, Scope, Send
 from tests.clients import ClientFactory
-from tests.framework.testclient.apps import body, describe, hello, read_body, start
-
-
-def sends(*messages: Message) -> ASGIApp:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        for message in messages:
-            await send(message)
-
-    return app
+from tests.framework.testclient.apps import body, describe, hello, read_body, sends, start
 
 
 def test_a_response_comes_back(client_factory: ClientFactory) -> None:
@@ -59,8 +51,8 @@ def test_the_scope_is_that_of_a_server() -> None:
                 (b"accept", b"*/*"),
                 (b"accept-encoding", scopes[0]["headers"][2][1]),
                 (b"connection", b"keep-alive"),
-                (b"user-agent", b"testclient"),
                 (b"x-name", b"Ada"),
+                (b"user-agent", b"testclient"),
             ],
             "client": ("10.0.0.1", 4711),
             "server": ["testserver", 80],
@@ -235,24 +227,29 @@ def test_cookies_are_kept_and_sent() -> None:
     assert sorted(client.get("/").text.split("; ")) == ["own=2", "seen=1"]
 
 
-def test_the_disconnect_comes_after_the_response(client_factory: ClientFactory) -> None:
-    events: list[str] = []
+class Listener:
+    """Listens for the disconnect while it answers."""
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-
-        async def listen() -> None:
-            events.append((await receive())["type"])
-
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(listen)
+            tasks.start_soon(self.listen, receive)
             await anyio.wait_all_tasks_blocked()
             await send(start())
             await send(body(b"all"))
-            events.append("sent")
+            self.events.append("sent")
 
+    async def listen(self, receive: Receive) -> None:
+        self.events.append((await receive())["type"])
+
+
+def test_the_disconnect_comes_after_the_response(client_factory: ClientFactory) -> None:
+    app = Listener()
     assert client_factory(app).get("/").text == "all"
-    assert sorted(events) == ["http.disconnect", "sent"]
+    assert sorted(app.events) == ["http.disconnect", "sent"]
 
 
 def test_the_client_waits_for_what_the_app_does_after_the_response(
@@ -269,80 +266,7 @@ def test_the_client_waits_for_what_the_app_does_after_the_response(
     assert done == [True]
 
 
-class Failure(Exception):
-    pass
-
-
-async def fail_early(scope: Scope, receive: Receive, send: Send) -> None:
-    raise Failure
-
-
-async def fail_midway(scope: Scope, receive: Receive, send: Send) -> None:
-    await send(start())
-    await send(body(b"partial", more=True))
-    raise Failure
-
-
-async def fail_late(scope: Scope, receive: Receive, send: Send) -> None:
-    await hello(scope, receive, send)
-    raise Failure
-
-
-@pytest.mark.parametrize("app", [fail_early, fail_midway, fail_late])
-def test_the_exception_of_the_app_is_raised(app: ASGIApp, client_factory: ClientFactory) -> None:
-    client = client_factory(app)
-    with pytest.raises(Failure):
-        client.get("/")
-    with pytest.raises(Failure), client.stream("GET", "/") as response:
-        response.read()
-
-
-@pytest.mark.parametrize(
-    ("app", "status", "content"),
-    [(fail_early, 500, b""), (fail_midway, 200, b"partial"), (fail_late, 200, b"hello")],
-)
-def test_the_exception_of_the_app_can_be_a_response(
-    app: ASGIApp, status: int, content: bytes, client_factory: ClientFactory
-) -> None:
-    client = client_factory(app, raise_server_exceptions=False)
-    response = client.get("/")
-    assert (response.status_code, response.content) == (status, content)
-    with client.stream("GET", "/") as streamed:
-        assert (streamed.status_code, streamed.read()) == (status, content)
-
-
-def test_a_hook_sees_the_response_before_the_exception_is_raised() -> None:
-    statuses = []
-    client = TestClient(fail_late)
-    client.event_hooks = {"response": [lambda response: statuses.append(response.status_code)]}
-    with pytest.raises(Failure):
-        client.get("/")
-    assert statuses == [200]
-
-
 TRAILERS = {"type": "http.response.trailers", "headers": [(b"x-sum", b"42")]}
-
-
-@pytest.mark.parametrize(
-    ("messages", "complaint"),
-    [
-        ([], "returned without sending a response"),
-        ([body()], "'http.response.body' before 'http.response.start'"),
-        ([start(), start()], "second 'http.response.start'"),
-        ([start(), body(), body()], "after the last part of the body"),
-        ([start(), {"type": "http.response.push"}], "sent 'http.response.push', which is no mess"),
-        ([start(), body(), TRAILERS], "without announcing trailers"),
-        ([start(trailers=True), TRAILERS], "trailers' before the last part"),
-        ([start(trailers=True), body(), TRAILERS, TRAILERS], "after the last trailers"),
-        ([start(200, ("x-name", "text"))], r"header \('x-name', 'text'\); names and values are b"),  # type: ignore[arg-type]
-    ],
-)
-def test_a_wrong_response_fails_the_test(messages: list[Message], complaint: str) -> None:
-    client = TestClient(sends(*messages))
-    with pytest.raises(AssertionError, match=complaint):
-        client.get("/")
-    with pytest.raises(AssertionError, match=complaint), client.stream("GET", "/") as response:
-        response.read()
 
 
 def test_a_start_message_may_have_no_headers() -> None:
@@ -420,5 +344,5 @@ def test_a_callable_without_a_signature_is_an_asgi_3_app(monkeypatch: pytest.Mon
 
 def test_something_else_is_no_app() -> None:
     app: Any = lambda scope, receive: None  # noqa: E731 - its repr is in the message
-    with pytest.raises(TypeError, match="lambda.* is no ASGI app"):
+    with pytest.raises(TypeError, match=r"lambda.* is no ASGI app"):
         TestClient(app)

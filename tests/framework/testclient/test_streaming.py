@@ -13,11 +13,11 @@ from tests.framework.testclient.apps import Lifespan, body, hello, start
 
 
 class Counter:
-    """Sends numbers for ever, and knows how many it has sent and how it ended."""
+    """Sends numbers for ever, and knows how many it has sent and what happened to it."""
 
     def __init__(self) -> None:
         self.sent = 0
-        self.end = ""
+        self.events: list[str] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -26,7 +26,7 @@ class Counter:
                 await send(body(b"%d\n" % self.sent, more=True))
                 self.sent += 1
         except anyio.get_cancelled_exc_class():
-            self.end = "cancelled"
+            self.events.append("cancelled")
             raise
 
 
@@ -35,8 +35,8 @@ def test_an_endless_body_can_be_read_in_part(client_factory: ClientFactory) -> N
     with client_factory(app).stream("GET", "/") as response:
         lines = response.iter_lines()
         assert [next(lines) for _ in range(3)] == ["0", "1", "2"]
-        assert not app.end
-    assert app.end == "cancelled"
+        assert app.events == []
+    assert app.events == ["cancelled"]
 
 
 def test_the_app_goes_no_further_than_the_reader(client_factory: ClientFactory) -> None:
@@ -136,7 +136,7 @@ def test_leaving_the_client_ends_open_streams_before_the_shutdown(
         response = client.send(client.build_request("GET", "/"), stream=True)
         chunks = response.iter_raw()
         assert next(chunks) == b"0\n"
-    assert counter.end == "cancelled"
+    assert counter.events == ["cancelled"]
     assert app.events == ["startup", "request", "shutdown"]
     with pytest.raises(httpx2.StreamClosed):
         next(chunks)
@@ -147,7 +147,7 @@ def test_closing_the_client_ends_open_streams(client_factory: ClientFactory) -> 
     client = client_factory(app)
     client.send(client.build_request("GET", "/"), stream=True)
     client.close()
-    assert app.end == "cancelled"
+    assert app.events == ["cancelled"]
 
 
 def test_a_stream_outlives_the_last_reference_to_its_client(client_factory: ClientFactory) -> None:

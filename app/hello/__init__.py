@@ -1,0 +1,1 @@
+"""Greetings: the slice to copy when you add a feature."""

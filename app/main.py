@@ -1,0 +1,44 @@
+"""The composition root: the only module that sees every slice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.hello.routes import routes as hello_routes
+from app.problems import EXCEPTION_HANDLERS
+from app.settings import Settings, load_settings
+from app.system.routes import SystemEndpoints
+from framework.applications import App
+from framework.observability.health import readiness
+from framework.observability.logging import configure_logging
+from framework.observability.middleware import ObservabilityMiddleware
+from framework.types import ASGIApp
+
+
+@asynccontextmanager
+async def lifespan(app: App) -> AsyncIterator[None]:
+    """Open before the first request what the service needs, close it after the last."""
+    readiness.set_ready()
+    yield
+
+
+def create_app(settings: Settings) -> App:
+    """Return the service without observability, as most tests want it."""
+    system = SystemEndpoints(settings, examples=("/hello/world",))
+    return App(
+        debug=settings.debug,
+        routes=[*system.routes, *hello_routes],
+        exception_handlers=EXCEPTION_HANDLERS,
+        lifespan=lifespan,
+        max_body_size=settings.max_body_bytes,
+    )
+
+
+def create_service(settings: Settings) -> ASGIApp:
+    """Return the service as it is deployed: request ids, access log and metrics around it all."""
+    configure_logging(level=settings.log_level, format=settings.log_format)
+    return ObservabilityMiddleware(create_app(settings))
+
+
+app = create_service(load_settings())

@@ -1,0 +1,1 @@
+"""What every service has: its landing page, health, version."""

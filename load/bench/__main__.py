@@ -1,0 +1,92 @@
+"""`python -m load.bench`: dispatch beside the peers; `python -m load.bench server`: one worker.
+
+Exit status 0 when the measurement ran, 1 when it could not, 2 with `--strict` when a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Final
+
+from load.bench.controller import BARE, FRAMEWORKS, OWN, Plan, measure
+from load.bench.figures import judge
+from load.bench.peers import install
+from load.bench.plot import draw
+from load.bench.report import (
+    RESULTS,
+    build_document,
+    describe_machine,
+    format_bars,
+    format_report,
+    write_document,
+)
+from load.bench.server import add_server_options, run_server_bench
+
+QUICK: Final = Plan(rounds=3, batch_seconds=0.0005)
+EXIT_FAILED: Final = 1
+EXIT_BAR_MISSED: Final = 2
+
+
+def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m load.bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, help=f"rounds of batches ({Plan().rounds})")
+    parser.add_argument("--quick", action="store_true", help="a smoke test, no figures to believe")
+    parser.add_argument("--strict", action="store_true", help="exit with 2 when a bar is missed")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument(
+        "--only", help=f"frameworks, separated by commas, of: {', '.join(FRAMEWORKS)}"
+    )
+    subcommands = parser.add_subparsers(dest="command")
+    add_server_options(subcommands.add_parser("server", help="one worker under load"))
+    options = parser.parse_args(arguments)
+    options.frameworks = options.only.split(",") if options.only else list(FRAMEWORKS)
+    unknown = sorted(set(options.frameworks) - set(FRAMEWORKS))
+    if unknown:
+        parser.error(f"unknown framework {unknown[0]!r}; known are {', '.join(FRAMEWORKS)}")
+    if options.rounds is not None and options.rounds < 1:
+        parser.error(f"--rounds is {options.rounds}; it must be 1 or more")
+    return options
+
+
+def run_dispatch_bench(options: argparse.Namespace) -> bool:
+    """Measure, print and write; return whether every bar is met."""
+    names = options.frameworks
+    has_peers = bool(set(names) - {OWN, BARE})
+    # Everything runs on the same interpreter: the peers' environment also measures our framework.
+    python = install() if has_peers else Path(sys.executable)
+    plan = QUICK if options.quick else Plan(rounds=options.rounds or Plan().rounds)
+    results = measure(dict.fromkeys(names, python), plan)
+    document = build_document(results)
+    write_document(document, options.output / "dispatch.json")
+    machine = describe_machine()
+    subtitle = (
+        f"µs a request, median of {plan.rounds} rounds, bar: middle half; "
+        f"{machine['cpu']}, Python {machine['python']}, {machine['date'][:10]}"
+    )
+    picture = options.output / "dispatch.svg"
+    picture.write_text(draw(results, "Dispatch of one request", subtitle), encoding="utf-8")
+    print(format_report(results))
+    bars = judge(results)
+    print(f"\n{format_bars(bars)}\n\nwritten: {options.output}/dispatch.json and dispatch.svg")
+    return all(bar.is_met for bar in bars)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    options = parse_options(arguments)
+    run = run_server_bench if options.command == "server" else run_dispatch_bench
+    try:
+        met = run(options)
+    except RuntimeError as error:
+        print(f"load.bench: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_FAILED
+    return EXIT_BAR_MISSED if options.strict and not met else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""The service inside a test, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.main import create_app
+from app.settings import Settings
+from framework.observability.health import readiness
+from framework.observability.middleware import ObservabilityMiddleware
+from framework.testclient import TestClient
+from tests.clients import ClientFactory
+
+
+@pytest.fixture(autouse=True)
+def _new_life() -> Iterator[None]:
+    """Readiness belongs to the process; each test begins with a process that has just started."""
+    readiness.reset()
+    yield
+    readiness.reset()
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(service_name="Testing", git_revision="3f9c1ab", max_body_bytes=1000)
+
+
+@pytest.fixture
+def client(client_factory: ClientFactory, settings: Settings) -> Iterator[TestClient]:
+    """A client of the service as it is deployed, started up."""
+    service = ObservabilityMiddleware(create_app(settings), metrics=False)
+    with client_factory(service, raise_server_exceptions=False) as running:
+        yield running

@@ -1,0 +1,173 @@
+"""Metrics of several workers add up, whatever happens to the workers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from framework.observability.metrics import mark_dead
+from tests.framework.observability.workers import (
+    collect,
+    count_requests,
+    environment,
+    start_worker,
+    value,
+)
+
+
+def test_totals_are_exact_after_a_worker_is_killed(tmp_path: Path) -> None:
+    with start_worker(tmp_path, 0) as first, start_worker(tmp_path, 1) as second:
+        first.tell("300")
+        second.tell("200")
+        second.kill()
+        first.tell("50")
+
+        assert count_requests(tmp_path) == 550
+        assert value(tmp_path, "greetings_total") == 550
+        labels = {"method": "GET", "route": "/items/{id}", "status": "200"}
+        assert value(tmp_path, "http_request_duration_seconds_count", labels) == 550
+
+
+def test_a_new_worker_continues_the_counters_of_its_slot(tmp_path: Path) -> None:
+    totals = []
+    files = set()
+    for _ in range(4):
+        with start_worker(tmp_path, 0) as worker:
+            worker.tell("100")
+            worker.kill()
+        totals.append(count_requests(tmp_path))
+        files.add(tuple(sorted(path.name for path in tmp_path.iterdir())))
+
+    assert totals == [100, 200, 300, 400]
+    assert files == {("counter_0.db", "gauge_livemax_0.db", "gauge_livesum_0.db", "histogram_0.db")}
+
+
+def test_requests_in_flight_add_up_and_die_with_their_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    with start_worker(tmp_path, 0) as first, start_worker(tmp_path, 12) as second:
+        first.tell("begin")
+        second.tell("begin")
+        second.tell("begin")
+        assert value(tmp_path, "http_requests_in_flight") == 3
+
+        second.tell("7")
+        second.kill()
+        mark_dead(12)
+        mark_dead(12)
+        assert value(tmp_path, "http_requests_in_flight") == 1
+        assert count_requests(tmp_path) == 7
+
+
+def test_a_worker_that_nobody_forgot_leaves_nothing_in_flight_to_its_successor(
+    tmp_path: Path,
+) -> None:
+    with start_worker(tmp_path, 0) as worker:
+        worker.tell("begin")
+    with start_worker(tmp_path, 0):
+        assert value(tmp_path, "http_requests_in_flight") == 0
+
+
+def test_each_worker_shows_its_memory_and_descriptors_under_its_slot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    with start_worker(tmp_path, 0), start_worker(tmp_path, 1) as second:
+        for slot in ("0", "1"):
+            deadline = time.monotonic() + 5
+            while not value(tmp_path, "process_worker_open_fds", {"worker_slot": slot}):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            resident = value(
+                tmp_path, "process_worker_resident_memory_bytes", {"worker_slot": slot}
+            )
+            assert resident is not None
+            assert resident > 1_000_000
+
+        second.kill()
+        mark_dead(1)
+        assert value(tmp_path, "process_worker_open_fds", {"worker_slot": "1"}) is None
+        assert value(tmp_path, "process_worker_open_fds", {"worker_slot": "0"})
+
+
+def test_no_series_carries_a_pid(tmp_path: Path) -> None:
+    with start_worker(tmp_path, 0) as worker:
+        worker.tell("1")
+        names = [
+            name
+            for metric in collect(tmp_path).collect()
+            for sample in metric.samples
+            for name in sample.labels
+        ]
+    assert "pid" not in names
+    assert "worker_slot" in names
+
+
+@pytest.mark.parametrize("is_known_at_import", [True, False])
+def test_the_order_of_settings_imports_and_metrics_does_not_matter(
+    tmp_path: Path, is_known_at_import: bool
+) -> None:
+    late = 'import os; os.environ["PROMETHEUS_MULTIPROC_DIR"] = DIRECTORY'
+    code = f"""
+DIRECTORY = {str(tmp_path)!r}
+{late if is_known_at_import else ""}
+from prometheus_client import Counter
+import framework.observability.metrics
+{late}
+Counter("jobs_total", "Jobs.").inc()
+"""
+    environ = {**environment(tmp_path), "SLIPWAY_WORKER_SLOT": "4"}
+    del environ["PROMETHEUS_MULTIPROC_DIR"]
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=15, env=environ)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["counter_4.db"]
+
+
+def test_a_preloaded_application_continues_the_counters_of_each_slot(tmp_path: Path) -> None:
+    """The metrics exist in the master before it forks; each generation has the same slots."""
+    code = """
+import os
+from framework.observability.metrics import http_metrics
+metrics = http_metrics()
+for generation in range(3):
+    children = []
+    for slot in ("0", "1"):
+        pid = os.fork()
+        if pid == 0:
+            os.environ["SLIPWAY_WORKER_SLOT"] = slot
+            for _ in range(10):
+                metrics.begin()
+                metrics.end("GET", "/items/{id}", 200, 0.002)
+            os._exit(0)
+        children.append(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=15, env=environment(tmp_path))
+    assert count_requests(tmp_path) == 60
+
+
+def test_a_process_that_a_worker_forks_does_not_write_into_its_files(tmp_path: Path) -> None:
+    code = """
+import os
+from framework.observability.metrics import http_metrics
+metrics = http_metrics()
+def work():
+    for _ in range(1000):
+        metrics.begin()
+        metrics.end("GET", "/items/{id}", 200, 0.002)
+work()
+if os.fork() == 0:
+    work()
+    os._exit(0)
+work()
+os.wait()
+"""
+    environ = {**environment(tmp_path), "SLIPWAY_WORKER_SLOT": "0"}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=15, env=environ)
+    assert count_requests(tmp_path) == 3000

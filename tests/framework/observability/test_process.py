@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from framework.observability import process
+from framework.observability.process import count_open_fds, read_resident_bytes
+
+
+def run(code: str, **environ: str) -> object:
+    """Run the code in a process of its own; what it prints is JSON."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import json, os\nfrom framework.observability.process import *\n"
+            "from framework.observability import process\n"
+            "def told():\n"
+            "    return [process.worker_slot(), process.log_fields().get('worker_slot'),\n"
+            "            process.file_identifier().replace(str(os.getpid()), 'PID'),\n"
+            "            process.log_fields()['pid'] == os.getpid()]\n" + code,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=15,
+        check=True,
+        env={**os.environ, **environ},
+    )
+    return json.loads(done.stdout)
+
+
+def test_a_worker_is_named_after_its_slot() -> None:
+    told = run("print(json.dumps(told()))", SLIPWAY_WORKER_SLOT="3")
+    assert told == ["3", 3, "3", True]
+
+
+@pytest.mark.parametrize("slot", ["", "-1", "../x", "a_b"])
+def test_a_process_without_a_slot_is_named_after_its_pid(slot: str) -> None:
+    told = run("print(json.dumps(told()))", SLIPWAY_WORKER_SLOT=slot)
+    assert told == [None, None, "pidPID", True]
+
+
+def test_the_slot_may_be_set_after_the_first_look() -> None:
+    told = run("""
+first = told()
+os.environ["SLIPWAY_WORKER_SLOT"] = "2"
+print(json.dumps([first, told()]))
+""")
+    assert told == [[None, None, "pidPID", True], ["2", 2, "2", True]]
+
+
+def test_a_fork_of_the_master_takes_the_slot_that_it_is_given() -> None:
+    told = run("""
+told()
+reader, writer = os.pipe()
+if os.fork() == 0:
+    told()
+    os.environ["SLIPWAY_WORKER_SLOT"] = "1"
+    os.write(writer, json.dumps(told()).encode())
+    os._exit(0)
+os.wait()
+print(os.read(reader, 1000).decode())
+""")
+    assert told == ["1", 1, "1", True]
+
+
+def test_what_a_worker_forks_does_not_own_its_slot() -> None:
+    told = run(
+        """
+told()
+reader, writer = os.pipe()
+if os.fork() == 0:
+    os.write(writer, json.dumps(told()).encode())
+    os._exit(0)
+os.wait()
+print(os.read(reader, 1000).decode())
+""",
+        SLIPWAY_WORKER_SLOT="1",
+    )
+    assert told == [None, None, "pidPID", True]
+
+
+def test_resident_memory_is_in_bytes() -> None:
+    before = read_resident_bytes()
+    block = bytearray(os.urandom(1)) * 50_000_000
+
+    assert 1_000_000 < before < 10_000_000_000
+    assert 45_000_000 < read_resident_bytes() - before < 100_000_000
+    assert len(block) == 50_000_000
+
+
+def test_without_proc_the_peak_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = read_resident_bytes()
+    monkeypatch.setattr(process, "_STATM", Path("/nonexistent"))
+    assert read_resident_bytes() > 0.9 * expected
+
+
+def test_open_descriptors_are_counted(tmp_path: Path) -> None:
+    before = count_open_fds()
+    with (tmp_path / "a").open("w"), (tmp_path / "b").open("w"):
+        assert before is not None
+        assert count_open_fds() == before + 2
+
+
+def test_no_listing_of_descriptors_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_FD_DIRECTORIES", ("/nonexistent",))
+    assert count_open_fds() is None

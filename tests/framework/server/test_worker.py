@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+import uvicorn
+from gunicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from framework.observability.health import readiness
+from framework.server import worker as worker_module
+from framework.server.logger import GunicornLogger
+from framework.server.worker import SlipwayWorker, WorkerServer
+
+LOGGERS = ("gunicorn.error", "gunicorn.access", "uvicorn.error", "uvicorn.access")
+
+
+@pytest.fixture(autouse=True)
+def loggers() -> Iterator[None]:
+    """Leave the loggers of the servers as they were."""
+    kept = [(logger, dict(vars(logger))) for logger in map(logging.getLogger, LOGGERS)]
+    yield
+    for logger, attributes in kept:
+        vars(logger).update(attributes)
+
+
+def build_worker(**settings: object) -> SlipwayWorker:
+    config = Config()
+    for name, value in settings.items():
+        config.set(name, value)
+    worker = SlipwayWorker(1, os.getpid(), [], None, 15, config, GunicornLogger(config))
+    worker.tmp.close()
+    return worker
+
+
+def test_uvicorn_is_set_up_for_a_service() -> None:
+    config = build_worker(keepalive=75, forwarded_allow_ips="10.0.0.1").config
+    assert config.http is HttpToolsProtocol
+    assert config.loop == "uvloop"
+    assert config.lifespan == "on"
+    assert config.interface == "asgi3"
+    assert config.reset_contextvars
+    assert not config.server_header
+    assert not config.access_log
+    assert config.ws_max_size == 1024 * 1024
+    assert config.timeout_keep_alive == 75
+    assert config.limit_concurrency is None
+    assert config.log_config is None
+
+
+@pytest.mark.parametrize(
+    ("grace", "for_requests"), [(1, 1), (2, 1), (3, 2), (10, 8), (25, 20), (60, 55)]
+)
+def test_requests_get_the_grace_minus_time_for_the_shutdown(grace: int, for_requests: int) -> None:
+    config = build_worker(graceful_timeout=grace).config
+    assert config.timeout_graceful_shutdown == for_requests
+
+
+def test_lines_of_both_servers_rise_to_the_root_logger(caplog: pytest.LogCaptureFixture) -> None:
+    worker = build_worker(loglevel="info", accesslog="-", errorlog="-")
+    for name in LOGGERS[:3]:
+        assert logging.getLogger(name).handlers == []
+        assert logging.getLogger(name).propagate
+    with caplog.at_level(logging.INFO):
+        worker.log.info("from %s", "gunicorn")
+        worker.log.debug("not this")
+        logging.getLogger("uvicorn.error").info("from uvicorn")
+    assert caplog.messages == ["from gunicorn", "from uvicorn"]
+    assert not worker.log.access_log_enabled
+
+
+def test_a_reload_of_the_configuration_changes_the_level() -> None:
+    worker = build_worker(loglevel="info")
+    config = Config()
+    config.set("loglevel", "debug")
+    worker.log.setup(config)
+    assert worker.log.error_log.level == logging.DEBUG
+
+
+def test_the_heartbeat_goes_on_during_a_shutdown_until_the_grace_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_module, "_HEARTBEAT_SECONDS", 0.01)
+    states: list[str] = []
+
+    async def shut_down() -> None:
+        await asyncio.sleep(0.5)
+
+    async def stop() -> None:
+        server = WorkerServer(
+            uvicorn.Config("unused", log_config=None),
+            notify=lambda: states.append(readiness.state),
+            grace=0.2,
+            master=os.getppid(),
+        )
+        server.servers = []
+        server.lifespan = SimpleNamespace(shutdown=shut_down)
+        await server.shutdown()
+
+    readiness.reset()
+    readiness.set_ready()
+    asyncio.run(stop())
+    readiness.reset()
+    assert 5 <= len(states) <= 21
+    assert set(states) == {"draining"}

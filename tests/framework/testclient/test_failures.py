@@ -1,0 +1,86 @@
+"""Apps that raise, and apps that break the ASGI specification."""
+
+from __future__ import annotations
+
+import pytest
+
+from framework.testclient import TestClient
+from framework.types import ASGIApp, Message, Receive, Scope, Send
+from tests.clients import ClientFactory
+from tests.framework.testclient.apps import body, hello, sends, start
+
+
+class Failure(Exception):
+    pass
+
+
+async def fail_early(scope: Scope, receive: Receive, send: Send) -> None:
+    raise Failure
+
+
+async def fail_midway(scope: Scope, receive: Receive, send: Send) -> None:
+    await send(start())
+    await send(body(b"partial", more=True))
+    raise Failure
+
+
+async def fail_late(scope: Scope, receive: Receive, send: Send) -> None:
+    await hello(scope, receive, send)
+    raise Failure
+
+
+@pytest.mark.parametrize("app", [fail_early, fail_midway, fail_late])
+def test_the_exception_of_the_app_is_raised(app: ASGIApp, client_factory: ClientFactory) -> None:
+    client = client_factory(app)
+    with pytest.raises(Failure):
+        client.get("/")
+    with pytest.raises(Failure), client.stream("GET", "/") as response:
+        response.read()
+
+
+@pytest.mark.parametrize(
+    ("app", "status", "content"),
+    [(fail_early, 500, b""), (fail_midway, 200, b"partial"), (fail_late, 200, b"hello")],
+)
+def test_the_exception_of_the_app_can_be_a_response(
+    app: ASGIApp, status: int, content: bytes, client_factory: ClientFactory
+) -> None:
+    client = client_factory(app, raise_server_exceptions=False)
+    response = client.get("/")
+    assert (response.status_code, response.content) == (status, content)
+    with client.stream("GET", "/") as streamed:
+        assert (streamed.status_code, streamed.read()) == (status, content)
+
+
+def test_a_hook_sees_the_response_before_the_exception_is_raised() -> None:
+    statuses = []
+    client = TestClient(fail_late)
+    client.event_hooks = {"response": [lambda response: statuses.append(response.status_code)]}
+    with pytest.raises(Failure):
+        client.get("/")
+    assert statuses == [200]
+
+
+TRAILERS = {"type": "http.response.trailers", "headers": []}
+
+
+@pytest.mark.parametrize(
+    ("messages", "complaint"),
+    [
+        ([], "returned without sending a response"),
+        ([body()], "'http.response.body' before 'http.response.start'"),
+        ([start(), start()], "second 'http.response.start'"),
+        ([start(), body(), body()], "after the last part of the body"),
+        ([start(), {"type": "http.response.push"}], "sent 'http.response.push', which is no mess"),
+        ([start(), body(), TRAILERS], "without announcing trailers"),
+        ([start(trailers=True), TRAILERS], "trailers' before the last part"),
+        ([start(trailers=True), body(), TRAILERS, TRAILERS], "after the last trailers"),
+        ([start(200, ("x-name", "text"))], r"header \('x-name', 'text'\); names and values are b"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_wrong_response_fails_the_test(messages: list[Message], complaint: str) -> None:
+    client = TestClient(sends(*messages))
+    with pytest.raises(AssertionError, match=complaint):
+        client.get("/")
+    with pytest.raises(AssertionError, match=complaint), client.stream("GET", "/") as response:
+        response.read()
