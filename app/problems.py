@@ -75,7 +75,7 @@ async def read_json(request: Request[Any], type_: type[T]) -> T:
     body = await request.body()
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        sent = f"{media_type[:100]!r}" if media_type else "a body without Content-Type"
+        sent = repr(media_type[:100]) if media_type else "no Content-Type"
         raise ProblemError(
             415,
             f"This resource reads application/json; the request has {sent}.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Generator, Iterator
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
@@ -15,6 +15,8 @@ import app
 import framework
 from framework.testclient import TestClient
 from tests.clients import ClientFactory
+
+Backend: TypeAlias = tuple[Literal["asyncio", "trio"], dict[str, Any]]
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
@@ -34,9 +36,9 @@ settings.load_profile("ci" if IN_CI else "local")
         pytest.param(("trio", {}), id="trio"),
     ],
 )
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+def anyio_backend(request: pytest.FixtureRequest) -> Backend:
     """Run every async test on asyncio and on trio."""
-    backend: tuple[str, dict[str, Any]] = request.param
+    backend: Backend = request.param
     return backend
 
 
@@ -48,7 +50,7 @@ def blockbuster() -> Iterator[BlockBuster]:
 
 
 @pytest.fixture
-def client_factory(anyio_backend: tuple[str, dict[str, Any]]) -> ClientFactory:
+def client_factory(anyio_backend: Backend) -> ClientFactory:
     """Build test clients whose applications run on the backend under test."""
     name, options = anyio_backend
     return functools.partial(TestClient, backend=name, backend_options=options)

@@ -32,7 +32,7 @@ def quote_path(path: str) -> str:
     Only what would be read as something else is escaped, so unquoting gives the path back and most
     paths stay as they are. A URL has no path without a leading slash: `*` becomes `/*`.
     """
-    path = _UNQUOTED.sub(_escape, path)
+    path = _UNQUOTED.sub(escape, path)
     if path and path[0] != "/":
         return "/" + path
     return escape_leading_slashes(path)
@@ -40,7 +40,7 @@ def quote_path(path: str) -> str:
 
 def escape_misread(path: str) -> str:
     """Return a path of a URL without anything that browsers read as an authority."""
-    return escape_leading_slashes(_MISREAD.sub(_escape, path))
+    return escape_leading_slashes(_MISREAD.sub(escape, path))
 
 
 def escape_leading_slashes(path: str) -> str:
@@ -48,5 +48,6 @@ def escape_leading_slashes(path: str) -> str:
     return "/%2F" + path[2:] if path.startswith("//") else path
 
 
-def _escape(match: re.Match[str]) -> str:
+def escape(match: re.Match[str]) -> str:
+    """Return the matched character, one of latin-1, percent-encoded."""
     return f"%{ord(match[0]):02X}"

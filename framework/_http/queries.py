@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote, unquote_to_bytes
 
+from framework._http.paths import escape
+
 # What cannot stand in the query of a URL: it would end it, or parsers throw it away.
 _UNQUOTED = re.compile(r"[^\x20-\x22\x24-\x7e]")
 
@@ -39,8 +41,4 @@ def _unquote(text: str) -> str:
 
 def quote_query(query: bytes) -> str:
     """Return the query string of a request as the query of a URL; what is ASCII stays as it is."""
-    return _UNQUOTED.sub(_escape, query.decode("latin-1"))
-
-
-def _escape(match: re.Match[str]) -> str:
-    return f"%{ord(match[0]):02X}"
+    return _UNQUOTED.sub(escape, query.decode("latin-1"))

@@ -21,7 +21,7 @@ class State:
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         if state is not None:
-            self.__dict__ = state
+            object.__setattr__(self, "__dict__", state)
 
     @property
     def _state(self) -> dict[str, Any]:
@@ -34,7 +34,7 @@ class State:
 
     def __setattr__(self, key: str, value: Any) -> None:
         # Does what is done anyway; declares to type checkers that any name may be set.
-        object.__setattr__(self, key, value)
+        self.__dict__[key] = value
 
     def __getitem__(self, key: str) -> Any:
         return self.__dict__[key]

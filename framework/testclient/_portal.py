@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import contextvars
 import threading
@@ -141,9 +142,13 @@ class PortalKeeper:
 
 
 def is_in_event_loop() -> bool:
-    """Say whether an event loop runs in this thread."""
-    try:
-        anyio.lowlevel.current_token()
-    except RuntimeError:
-        return False
-    return True
+    """Say whether an event loop runs in this thread.
+
+    asyncio is asked first and directly: anyio goes by a context variable, which in a callback of
+    the loop can be that of another thread.
+    """
+    for current in (asyncio.get_running_loop, anyio.lowlevel.current_token):
+        with contextlib.suppress(RuntimeError):
+            current()
+            return True
+    return False

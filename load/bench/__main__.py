@@ -15,11 +15,14 @@ from load.bench.figures import judge
 from load.bench.peers import install
 from load.bench.plot import draw
 from load.bench.report import (
+    PICTURE,
     RESULTS,
     build_document,
     describe_machine,
     format_bars,
+    format_conditions,
     format_report,
+    publish,
     write_document,
 )
 from load.bench.server import add_server_options, run_server_bench
@@ -36,6 +39,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a smoke test, no figures to believe")
     parser.add_argument("--strict", action="store_true", help="exit with 2 when a bar is missed")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--publish", action="store_true", help="put the results into README.md")
     parser.add_argument(
         "--only", help=f"frameworks, separated by commas, of: {', '.join(FRAMEWORKS)}"
     )
@@ -66,11 +70,17 @@ def run_dispatch_bench(options: argparse.Namespace) -> bool:
         f"µs a request, median of {plan.rounds} rounds, bar: middle half; "
         f"{machine['cpu']}, Python {machine['python']}, {machine['date'][:10]}"
     )
-    picture = options.output / "dispatch.svg"
-    picture.write_text(draw(results, "Dispatch of one request", subtitle), encoding="utf-8")
-    print(format_report(results))
+    picture = draw(results, "Dispatch of one request", subtitle)
+    (options.output / "dispatch.svg").write_text(picture, encoding="utf-8")
     bars = judge(results)
-    print(f"\n{format_bars(bars)}\n\nwritten: {options.output}/dispatch.json and dispatch.svg")
+    report, verdict = format_report(results), format_bars(bars)
+    print(f"{report}\n\n{verdict}\n\nwritten: {options.output}/dispatch.json and dispatch.svg")
+    if options.publish:
+        conditions = format_conditions(machine, results.versions.values())
+        publish(
+            "dispatch", f"{conditions}, {plan.rounds} rounds.\n\n{report}\n\n```\n{verdict}\n```"
+        )
+        PICTURE.write_text(picture, encoding="utf-8")
     return all(bar.is_met for bar in bars)
 
 

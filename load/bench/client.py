@@ -12,7 +12,7 @@ import argparse
 import asyncio
 import json
 import time
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import uvloop
@@ -46,9 +46,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first request."""
-        if isinstance(transport, asyncio.WriteTransport):
-            self.transport = transport
-            transport.write(self.request)
+        # A cast, because the transports of uvloop only look like those of asyncio.
+        self.transport = cast(asyncio.WriteTransport, transport)
+        self.transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
         """Count a complete response and go on."""

@@ -52,6 +52,8 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
+            # Ctrl-C reaches the controller only, which ends the others by ending their input.
+            start_new_session=True,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"},
         )
 

@@ -17,6 +17,8 @@ from load.bench.figures import Bar, find_fastest_peer, judge, pair, ratio_to_bar
 from load.bench.peers import ROOT
 
 RESULTS: Final = ROOT / "load" / "results"
+README: Final = ROOT / "load" / "README.md"
+PICTURE: Final = ROOT / "load" / "bench" / "dispatch.svg"
 METHOD: Final = (
     "in-process, uvloop, CPU time of the thread; scope copied for each request and its cost taken "
     "off; garbage collection on, start-up objects frozen; answers checked outside the clock"
@@ -61,6 +63,30 @@ def write_document(document: dict[str, Any], path: Path) -> None:
     """Write the document, making its folder when needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def publish(section: str, text: str, readme: Path = README) -> None:
+    """Replace what stands between the two marks of a section of `load/README.md`.
+
+    Raises:
+        RuntimeError: The marks are not there.
+    """
+    begin, end = f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
+    head, has_begin, rest = readme.read_text(encoding="utf-8").partition(begin)
+    _, has_end, tail = rest.partition(end)
+    if not (has_begin and has_end):
+        raise RuntimeError(f"{readme} has no {begin!r} with an {end!r} after it: put them there")
+    readme.write_text(f"{head}{begin}\n{text}\n{end}{tail}", encoding="utf-8")
+
+
+def format_conditions(machine: dict[str, str], versions: Iterable[dict[str, str]]) -> str:
+    """Write in one line when, on what and with which versions a run was made."""
+    used = {name: version for entry in versions for name, version in entry.items()}
+    parts = [machine["date"][:10], machine["cpu"], f"Python {machine['python']}"]
+    parts += [f"{name} {used[name]}" for name in ("uvloop", "msgspec") if name in used]
+    if machine["revision"]:
+        parts.append(f"revision {machine['revision']}")
+    return ", ".join(parts)
 
 
 def format_report(results: Results) -> str:
@@ -139,7 +165,7 @@ def _find_cpu() -> str:
 
 
 def _find_revision() -> str:
-    command = ["git", "rev-parse", "--short", "HEAD"]
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     try:
         result = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=5

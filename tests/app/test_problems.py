@@ -101,7 +101,7 @@ def test_a_problem_tells_the_id_of_its_request(client: TestClient) -> None:
         ("application/x-www-form-urlencoded", "'application/x-www-form-urlencoded'"),
         ("application/json-seq", "'application/json-seq'"),
         ("application/jsonp; charset=utf-8", "'application/jsonp'"),
-        ("", "a body without Content-Type"),
+        ("", "no Content-Type"),
     ],
 )
 def test_a_body_that_is_not_declared_json_is_refused(

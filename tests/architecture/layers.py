@@ -108,7 +108,7 @@ def _find_path(
     graph: Mapping[str, list[tuple[Import, str]]], start: str, goal: str
 ) -> tuple[str, ...] | None:
     """Return the shortest chain of imports from `start` to `goal`."""
-    paths = [(start,)]
+    paths: list[tuple[str, ...]] = [(start,)]
     seen = {start}
     for path in paths:
         if path[-1] == goal:

@@ -73,6 +73,7 @@ BESIDE: Final = (
 APP: Final = (
     "app",
     "app.settings",
+    "app.problems",
     "app.system.*",
     "app.hello.*",
     "app.conduit.*",
@@ -93,6 +94,7 @@ REQUIREMENTS: Final = {
     ),
     "app": frozenset(),
     "app.settings": frozenset(),
+    "app.problems": frozenset({"msgspec"}),
     "app.system.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
     "app.hello.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
     "app.main": frozenset({"anyio", "msgspec", "structlog"}),

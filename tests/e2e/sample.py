@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from framework.observability.health import readiness
-from framework.observability.metrics import Counter
+from framework.observability.metrics import Counter, Gauge
 from framework.types import Receive, Scope, Send
 
 FOLDER = Path(os.environ.get("SAMPLE_FOLDER", "."))
@@ -17,6 +17,7 @@ if (FOLDER / "fail-import").exists():
     raise ImportError("the sample was told not to load")
 
 answers = Counter("sample_answers", "Answers given.")
+alive = Gauge("sample_alive", "Workers that live.", multiprocess_mode="livesum")
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,6 +47,7 @@ async def _live(receive: Receive, send: Send) -> None:
     if (FOLDER / "fail-startup").exists():
         await send({"type": "lifespan.startup.failed", "message": "Traceback: of many lines"})
         raise ConnectionError("the database is away")
+    alive.set(1)
     await send({"type": "lifespan.startup.complete"})
     await receive()
     (FOLDER / f"shutdown-{os.getpid()}").write_text(readiness.state, encoding="utf-8")

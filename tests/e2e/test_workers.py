@@ -21,11 +21,11 @@ def service(tmp_path: Path) -> Iterator[Service]:
         yield running.wait_until_up()
 
 
-def sum_answers(service: Service) -> float:
+def read_metric(service: Service, name: str) -> float:
     time.sleep(1.1)  # a scrape is kept for a second
     text = service.get("/metrics", port=service.metrics_port)[1].decode()
-    lines = [line for line in text.splitlines() if line.startswith("sample_answers_total ")]
-    return float(lines[0].split()[1])
+    (line,) = (line for line in text.splitlines() if line.startswith(f"{name} "))
+    return float(line.split()[1])
 
 
 def test_workers_have_slots_from_0_and_know_how_many_they_are(service: Service) -> None:
@@ -57,20 +57,22 @@ def test_one_more_worker_has_the_next_slot_and_one_less_frees_it(service: Servic
     service.signal(signal.SIGTTIN)
     wait_for(lambda: service.count("Worker 2 serves") == 1, "a third worker")
     assert sorted(service.workers()) == [0, 1, 2]
+    assert read_metric(service, "sample_alive") == 3
     service.signal(signal.SIGTTOU)
     wait_for(lambda: service.count("Finished server process") == 1, "one worker less")
     assert len(service.workers()) == 2
+    wait_for(lambda: read_metric(service, "sample_alive") == 2, "the gauge forgets the worker")
 
 
 def test_metrics_add_up_over_workers_and_survive_their_death(service: Service) -> None:
     for _ in range(20):
         service.ask()
-    assert sum_answers(service) == 20
+    assert read_metric(service, "sample_answers_total") == 20
     pids = service.workers()
     os.kill(pids[0], signal.SIGKILL)
     wait_for(lambda: service.count("Worker 0 serves") == 2, "the worker is replaced")
     service.ask()
-    assert sum_answers(service) == 51
+    assert read_metric(service, "sample_answers_total") == 51
     assert len(list(service.run_directory.glob("counter_*.db"))) == 2
 
 
@@ -89,6 +91,7 @@ def test_a_stop_lets_requests_end_and_applications_shut_down(service: Service) -
     assert not service.run_directory.exists()
     # Workers end by themselves, not by the signal: gunicorn's hooks and atexit have run.
     assert service.count("was sent SIGTERM") == 0
+    assert service.count("Error while closing socket") == 0
     assert [event for event in service.events if event["level"] not in {"debug", "info"}] == []
     assert service.find_processes() == []
 
@@ -201,6 +204,6 @@ def test_an_upgrade_has_two_masters_with_slots_of_their_own(service: Service) ->
     assert service.wait() == 0
     wait_for(lambda: service.count("metrics served") == 2, "the port of metrics is handed over")
     assert sorted(service.workers()) == [1000, 1001]
-    assert sum_answers(service) == 10 + 30 + 30
+    assert read_metric(service, "sample_answers_total") == 10 + 30 + 30
     os.kill(new_master, signal.SIGTERM)
     wait_for(lambda: service.find_processes() == [], "everything ends")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.compat.harness import Case, Request
@@ -37,17 +38,28 @@ def build_endpoints(names: Any) -> list[Any]:
         "/cannot": lambda: names.HTTPException(410),
     }
 
-    def route(path: str, build: Any, *, is_async: bool) -> Any:
-        async def raise_async(request: Any) -> Any:
-            raise build()
+    return [
+        *(names.Route(path, build_async_raiser(build)) for path, build in raised.items()),
+        *(names.Route("/sync" + path, build_sync_raiser(build)) for path, build in raised.items()),
+    ]
 
-        def raise_sync(request: Any) -> Any:
-            raise build()
 
-        return names.Route(path, raise_async if is_async else raise_sync)
+def build_async_raiser(build: Callable[[], Exception]) -> Any:
+    """Return an endpoint that raises."""
 
-    routes = [route(path, build, is_async=True) for path, build in raised.items()]
-    return routes + [route("/sync" + path, build, is_async=False) for path, build in raised.items()]
+    async def endpoint(request: Any) -> Any:
+        raise build()
+
+    return endpoint
+
+
+def build_sync_raiser(build: Callable[[], Exception]) -> Any:
+    """Return an endpoint that raises in a thread."""
+
+    def endpoint(request: Any) -> Any:
+        raise build()
+
+    return endpoint
 
 
 PATHS = (

@@ -98,14 +98,17 @@ def _set(response: Any, name: str, value: str) -> Any:
 
 def build_responses(names: Any) -> Any:
     """Build one route for each response."""
+    routes = [names.Route(path, build_endpoint(make)) for path, make in list_makers(names).items()]
+    return names.App(routes=routes)
 
-    def route(path: str, make: Make) -> Any:
-        async def endpoint(request: Any) -> Any:
-            return make(request)
 
-        return names.Route(path, endpoint)
+def build_endpoint(make: Make) -> Any:
+    """Return an endpoint that answers with what `make` makes."""
 
-    return names.App(routes=[route(path, make) for path, make in list_makers(names).items()])
+    async def endpoint(request: Any) -> Any:
+        return make(request)
+
+    return endpoint
 
 
 PATHS = (
@@ -145,24 +148,22 @@ def build_streams(names: Any) -> Any:
             names.notes.append("endless closed")
 
     streams = {
-        "/async": lambda: names.StreamingResponse(numbers(), media_type="text/plain"),
-        "/plain": lambda: names.StreamingResponse(plain(), headers={"x-a": "b"}),
-        "/list": lambda: names.StreamingResponse(["a", "b"], status_code=206),
-        "/empty": lambda: names.StreamingResponse([]),
-        "/failing": lambda: names.StreamingResponse(failing()),
-        "/length": lambda: names.StreamingResponse(iter([b"ab"]), headers={"content-length": "2"}),
-        "/background": lambda: names.StreamingResponse(
+        "/async": lambda _: names.StreamingResponse(numbers(), media_type="text/plain"),
+        "/plain": lambda _: names.StreamingResponse(plain(), headers={"x-a": "b"}),
+        "/list": lambda _: names.StreamingResponse(["a", "b"], status_code=206),
+        "/empty": lambda _: names.StreamingResponse([]),
+        "/failing": lambda _: names.StreamingResponse(failing()),
+        "/length": lambda _: names.StreamingResponse(
+            iter([b"ab"]), headers={"content-length": "2"}
+        ),
+        "/background": lambda _: names.StreamingResponse(
             numbers(), background=names.BackgroundTask(names.notes.append, "background ran")
         ),
     }
 
-    def route(path: str, make: Any) -> Any:
-        async def endpoint(request: Any) -> Any:
-            return make()
-
-        return names.Route(path, endpoint)
-
-    return names.App(routes=[route(path, make) for path, make in streams.items()])
+    return names.App(
+        routes=[names.Route(path, build_endpoint(make)) for path, make in streams.items()]
+    )
 
 
 def build_background(names: Any) -> Any:

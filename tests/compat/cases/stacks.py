@@ -10,6 +10,14 @@ from typing import Any
 from tests.compat.harness import Case, Request
 
 
+async def send_marked(send: Any, name: str, message: Any) -> None:
+    """Send a message, with a mark in the header fields."""
+    if message["type"] == "http.response.start":
+        mark = (b"x-passed", name.encode())
+        message = {**message, "headers": [*message["headers"], mark]}
+    await send(message)
+
+
 def build_note_class(names: Any) -> Any:
     """Return a pure ASGI middleware that notes when it is entered and left."""
 
@@ -28,14 +36,8 @@ def build_note_class(names: Any) -> Any:
             if self.fail:
                 raise ValueError(f"{self.name} failed")
 
-            async def note_send(message: Any) -> None:
-                if message["type"] == "http.response.start":
-                    mark = (b"x-passed", self.name.encode())
-                    message = {**message, "headers": [*message["headers"], mark]}
-                await send(message)
-
             try:
-                await self.app(scope, receive, note_send)
+                await self.app(scope, receive, functools.partial(send_marked, send, self.name))
             finally:
                 names.notes.append(f"{self.name} out")
 

@@ -101,6 +101,13 @@ def test_deleting_a_missing_key_is_a_key_error_and_popping_it_is_not() -> None:
         values.popitem()
 
 
+def test_setting_an_empty_list_removes_the_key() -> None:
+    values = MultiDict(ITEMS)
+    values.setlist("a", [])
+    values.setlist("c", [])
+    assert values.multi_items() == list(values.items()) == [("b", 2)]
+
+
 KEYS = st.sampled_from("abc")
 PAIRS = st.lists(st.tuples(KEYS, st.integers(0, 9)), max_size=6)
 OPERATIONS = st.lists(

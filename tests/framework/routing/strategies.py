@@ -120,7 +120,7 @@ _segments = st.sampled_from(("a", "a", "b", "b") * 3 + PARAMETERS * 2 + ("", *LI
 def _route(draw: st.DrawFn, depth: int) -> RouteSpec:
     segments = draw(st.lists(_segments, max_size=4))
     template = "/" + "/".join(segments) + draw(st.sampled_from(("", "", "/")))
-    label = f"{depth}:{draw(st.integers(0, 999))}"
+    label = f"{depth}:{draw(st.integers(0, 999))}{draw(st.sampled_from('aff'))}"
     return RouteSpec(_fill_names(template, "p"), draw(st.sampled_from(METHODS)), label)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import gc
 import os
@@ -15,8 +16,10 @@ from typing import Any
 
 import anyio
 import pytest
+import sniffio
 
 from framework.testclient import TestClient
+from framework.testclient._portal import is_in_event_loop
 from framework.types import ASGIApp, Receive, Scope, Send
 from tests.clients import ClientFactory
 from tests.framework.testclient.apps import Lifespan, body, hello, start
@@ -176,6 +179,24 @@ def test_a_client_can_be_collected_in_the_loop_of_another(client_factory: Client
     assert not spy.threads[0].is_alive()
 
 
+def test_a_callback_of_a_loop_is_in_the_loop_whatever_its_context_says() -> None:
+    seen = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        called = anyio.Event()
+        context = contextvars.copy_context()
+        context.run(sniffio.current_async_library_cvar.set, "trio")
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: seen.append(is_in_event_loop()), context=context)
+        loop.call_soon(called.set)
+        await called.wait()
+        await hello(scope, receive, send)
+
+    assert TestClient(app).get("/").text == "hello"
+    assert seen == [True]
+    assert not is_in_event_loop()
+
+
 def test_an_unfinished_stream_does_not_keep_the_thread(client_factory: ClientFactory) -> None:
     async def endless(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start())
@@ -259,14 +280,13 @@ def test_a_system_exit_ends_the_lifespan_too(client_factory: ClientFactory) -> N
 
 
 def test_an_interrupt_cancels_the_app(client_factory: ClientFactory) -> None:
-    main = threading.main_thread()
-    assert threading.current_thread() is main
     ends = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if scope["path"] == "/stream":
                 await send(start())
+                await anyio.sleep(0.1)  # the reader waits
             os.kill(os.getpid(), 2)
             await anyio.sleep_forever()
         finally:
@@ -276,9 +296,12 @@ def test_an_interrupt_cancels_the_app(client_factory: ClientFactory) -> None:
     with pytest.raises(KeyboardInterrupt):
         client.get("/")
     assert ends == ["/"]
+    with pytest.raises(KeyboardInterrupt), client.stream("GET", "/unstarted"):
+        pytest.fail("started")
+    assert ends == ["/", "/unstarted"]
     with pytest.raises(KeyboardInterrupt), client.stream("GET", "/stream") as response:
         response.read()
-    assert ends == ["/", "/stream"]
+    assert ends == ["/", "/unstarted", "/stream"]
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -306,6 +329,7 @@ def test_a_fork_gets_a_loop_of_its_own() -> None:
 
 FORGETFUL = """
 from framework.testclient import TestClient
+from framework.testclient._portal import is_in_event_loop
 from tests.framework.testclient.apps import Lifespan, hello
 
 client = TestClient(hello, backend={backend!r})
@@ -320,8 +344,6 @@ def test_a_client_that_is_never_closed_ends_with_the_process(anyio_backend_name:
     done = subprocess.run(
         [
             sys.executable,
-            "-X",
-            "dev",
             "-W",
             "error",
             "-c",

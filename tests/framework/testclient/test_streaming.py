@@ -75,6 +75,23 @@ def test_a_body_that_is_read_lets_the_app_go_on_to_its_end(client_factory: Clien
     assert events == ["http.disconnect", "end"]
 
 
+def test_closing_after_the_last_part_lets_the_app_go_on_to_its_end(
+    client_factory: ClientFactory,
+) -> None:
+    done = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await hello(scope, receive, send)
+        await anyio.sleep(0.05)
+        done.append(True)
+
+    with client_factory(app).stream("GET", "/") as response:
+        chunks = response.iter_raw()
+        assert next(chunks) == b"hello"
+        assert done == []
+    assert done == [True]
+
+
 def test_an_unread_response_cancels_the_app(client_factory: ClientFactory) -> None:
     events = []
 

@@ -1,0 +1,133 @@
+"""Public names and signatures are those of Starlette 1.10, `Starlette` being called `App`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
+MODULES: Final = (
+    "applications",
+    "background",
+    "concurrency",
+    "convertors",
+    "datastructures",
+    "exceptions",
+    "middleware",
+    "middleware.body_limit",
+    "middleware.errors",
+    "middleware.exceptions",
+    "requests",
+    "responses",
+    "routing",
+    "status",
+    "testclient",
+)
+RENAMED: Final = {"Starlette": "App"}
+
+# What is not there, with the reason. A name that appears has to leave this list.
+FORMS: Final = "forms are not built yet"
+WEBSOCKETS: Final = "WebSockets are not built yet"
+HOSTS: Final = "routing by host is not built yet"
+FILES: Final = "file responses are not built yet"
+OWN_PAGE: Final = "the debug page is our own"
+ABSENT: Final = {
+    "applications.App.host": HOSTS,
+    "routing.Host": HOSTS,
+    "routing.Router.host": HOSTS,
+    "middleware.errors.CENTER_LINE": OWN_PAGE,
+    "middleware.errors.FRAME_TEMPLATE": OWN_PAGE,
+    "middleware.errors.JS": OWN_PAGE,
+    "middleware.errors.LINE": OWN_PAGE,
+    "middleware.errors.STYLES": OWN_PAGE,
+    "middleware.errors.TEMPLATE": OWN_PAGE,
+    "middleware.errors.ServerErrorMiddleware.format_line": OWN_PAGE,
+    "middleware.exceptions.ExceptionMiddleware.websocket_exception": WEBSOCKETS,
+    "routing.Router.add_websocket_route": WEBSOCKETS,
+    "routing.WebSocketRoute": WEBSOCKETS,
+    "routing.websocket_session": WEBSOCKETS,
+    "requests.Request.close": FORMS,
+    "requests.Request.form": FORMS,
+    "responses.FileResponse": FILES,
+    "responses.MalformedRangeHeader": FILES,
+    "responses.RangeNotSatisfiable": FILES,
+}
+
+Parameters = list[tuple[str, str, str]]
+
+
+def describe(function: Any) -> Parameters | None:
+    """Return name, kind and default of each parameter; None for what has no signature."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    return [(each.name, each.kind.name, describe_default(each.default)) for each in parameters]
+
+
+def describe_default(default: Any) -> str:
+    """Return a text for a default that is the same in both libraries."""
+    return default.__name__ if inspect.isfunction(default) else repr(default)
+
+
+def list_names(module: str) -> Iterator[tuple[str, Any]]:
+    """Yield the public names that a module of Starlette defines, with those of its classes."""
+    theirs = importlib.import_module(f"starlette.{module}")
+    for name, value in vars(theirs).items():
+        if not is_defined_in(theirs.__name__, name, value):
+            continue
+        ours = f"{module}.{RENAMED.get(name, name)}"
+        yield ours, value
+        if inspect.isclass(value):
+            for member, attribute in vars(value).items():
+                if not member.startswith("_") or member in {"__init__", "__call__"}:
+                    yield f"{ours}.{member}", attribute
+
+
+def is_defined_in(module: str, name: str, value: Any) -> bool:
+    """Say whether a name is a public one of this module, and not imported into it."""
+    if name.startswith("_") or inspect.ismodule(value) or name == "TYPE_CHECKING":
+        return False
+    home = getattr(value, "__module__", None)
+    return name.isupper() if home is None else home == module
+
+
+NAMES: Final = [pair for module in MODULES for pair in list_names(module)]
+
+
+def find_ours(name: str) -> Any:
+    """Return what the framework has under a name; raise AttributeError for nothing."""
+    module = max((each for each in MODULES if name.startswith(each + ".")), key=len)
+    found = importlib.import_module(f"framework.{module}")
+    for part in name.removeprefix(module + ".").split("."):
+        found = getattr(found, part)
+    return found
+
+
+@pytest.mark.parametrize(("name", "theirs"), NAMES, ids=[name for name, _ in NAMES])
+def test_a_public_name_is_there_with_its_signature(name: str, theirs: Any) -> None:
+    if any(name == absent or name.startswith(absent + ".") for absent in ABSENT):
+        return
+    ours = find_ours(name)
+    assert inspect.isclass(ours) == inspect.isclass(theirs)
+    # URLPath.__init__ only documents what __new__ takes.
+    if (
+        callable(theirs)
+        and not inspect.isclass(theirs)
+        and name != "datastructures.URLPath.__init__"
+    ):
+        assert describe(ours) == describe(theirs)
+
+
+@pytest.mark.parametrize("name", ABSENT)
+def test_what_is_listed_as_absent_is_absent(name: str) -> None:
+    assert name in dict(NAMES)
+    with pytest.raises(AttributeError):
+        find_ours(name)
+
+
+def test_enough_names_are_compared() -> None:
+    assert len(NAMES) > 300
