@@ -8,6 +8,9 @@ from typing import Final
 # the application, a mount or the route. `Request.stream()` buffers nothing and has no limit of its own.
 MAX_BUFFERED_BODY_BYTES: Final = 32 * 1024 * 1024
 
+# A body that is not JSON is read a second time to say where it goes wrong, up to this size.
+MAX_EXPLAINED_JSON_BYTES: Final = 64 * 1024
+
 # Digits that `{name:int}` accepts: every such number fits a signed 64-bit column. CPython refuses to
 # convert more than 4,300 digits (CVE-2020-10735), which must never become a 500.
 MAX_INT_DIGITS: Final = 18

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from framework._exception_handler import HANDLERS_SCOPE_KEY, answer_handled
+from framework._exception_handler import (
+    HANDLERS_SCOPE_KEY,
+    STARTED_SCOPE_KEY,
+    answer_handled,
+    build_tracked,
+)
 from framework.datastructures import State, URLPath
 from framework.middleware import Middleware, _MiddlewareFactory
 from framework.middleware.body_limit import RequestBodyLimitMiddleware
@@ -13,7 +18,8 @@ from framework.middleware.errors import ServerErrorMiddleware
 from framework.middleware.exceptions import ExceptionMiddleware, build_handler_tables
 from framework.requests import Request
 from framework.responses import Response
-from framework.routing import BaseRoute, Router
+from framework.routing import BaseRoute, Route, Router
+from framework.routing.routes import PLAIN_CALL, send_response
 from framework.types import ASGIApp, ExceptionHandler, Lifespan, Receive, Scope, Send
 
 __all__ = ["App"]
@@ -53,25 +59,47 @@ class App:
         self.max_body_size = max_body_size
         self.exception_handlers: dict[Any, ExceptionHandler] = dict(exception_handlers or {})
         self.user_middleware = list(middleware or ())
-        self.middleware_stack: ASGIApp | None = None
-        self._bare_stack: _BareStack | None = None
+        self.middleware_stack: Any = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
         stack = self.middleware_stack
         if stack is None:
             stack = self.middleware_stack = self.build_middleware_stack()
-        bare = self._bare_stack
-        if bare is None:
+        if stack.__class__ is not _BareStack:
             await stack(scope, receive, send)
             return
-        # PERF: without middleware nobody stands between the two error layers and the router, so this
-        # frame does the work of both, and `send` is not wrapped: routes watch what could fail half-way.
-        scope[HANDLERS_SCOPE_KEY] = bare.handlers
+        # PERF: nobody stands between the error layers, the router and a handler, so this frame does the
+        # work of all four: what `_BareStack.__call__`, `request_response` and `Response.__call__` do.
+        scope[HANDLERS_SCOPE_KEY] = stack.handlers
+        request: Request[Any] | None = None
         try:
-            await stack(scope, receive, send)
+            found = stack.find(scope, receive, send)
+            handler = found.handler if isinstance(found, Route) else None
+            if handler is None:
+                await (found.app(scope, receive, send) if isinstance(found, Route) else found)
+                return
+            request = Request(scope, receive, send)
+            response = await handler(request)
+            if response.__class__.__call__ is not PLAIN_CALL:
+                await send_response(response, request, send)
+                return
+            try:
+                await send(
+                    {
+                        "type": "http.response.start",
+                        "status": response.status_code,
+                        "headers": response.raw_headers,
+                    }
+                )
+                await send({"type": "http.response.body", "body": response.body})
+                if response.background is not None:
+                    await response.background()
+            except Exception:
+                scope[STARTED_SCOPE_KEY] = True
+                raise
         except Exception as exc:
-            if scope["type"] != "http" or not await bare.answer(exc, scope, receive, send):
+            if not await stack.answer(exc, request, scope, receive, send):
                 raise
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -89,8 +117,7 @@ class App:
             middleware.insert(0, limit)
         errors = ServerErrorMiddleware(self.router, handler=error_handler, debug=self.debug)
         if not middleware:
-            self._bare_stack = _BareStack(handlers, errors)
-            return self.router.build_entry()
+            return _BareStack(self.router, handlers, errors)
         app: ASGIApp = ExceptionMiddleware(self.router, handlers=handlers, debug=self.debug)
         for cls, args, kwargs in reversed(middleware):
             app = cls(app, *args, **kwargs)
@@ -137,19 +164,48 @@ class App:
 
 
 class _BareStack:
-    """The error layers of an application without middleware."""
+    """The whole stack of an application without middleware: both error layers around the router.
 
-    __slots__ = ("errors", "handlers")
+    `send` is not wrapped: routes watch what could fail after a response has begun.
+    """
+
+    __slots__ = ("app", "errors", "find", "handlers")
 
     def __init__(
-        self, handlers: Mapping[Any, ExceptionHandler], errors: ServerErrorMiddleware
+        self,
+        router: Router,
+        handlers: Mapping[Any, ExceptionHandler],
+        errors: ServerErrorMiddleware,
     ) -> None:
+        is_own = not router.has_middleware and type(router).app is Router.app
+        self.app = build_tracked(router, is_own=is_own)
+        self.find: Any = router.find if is_own else self.app
         self.handlers = build_handler_tables(handlers)
         self.errors = errors
 
-    async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Answer with the handler for `exc`; without one with the error page, and return False."""
-        request: Request[Any] = Request(scope, receive, send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[HANDLERS_SCOPE_KEY] = self.handlers
+        try:
+            await self.app(scope, receive, send)
+        except Exception as exc:
+            if not await self.answer(exc, None, scope, receive, send):
+                raise
+
+    async def answer(
+        self,
+        exc: Exception,
+        request: Request[Any] | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> bool:
+        """Answer with the handler for `exc`; without one with the error page, and return False.
+
+        A handler is given the endpoint's own request: it may have read the body already.
+        """
+        if scope["type"] != "http":
+            return False
+        request = request or Request(scope, receive, send)
         try:
             is_handled = await answer_handled(exc, request, receive, send)
         except Exception as failure:  # of the handler itself

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Generic, NoReturn, TypeVar, cast
+from typing import Any, Generic, NoReturn, TypeVar
 
 import anyio
 import msgspec
 
-from framework._defaults import MAX_BUFFERED_BODY_BYTES
+from framework._defaults import MAX_BUFFERED_BODY_BYTES, MAX_EXPLAINED_JSON_BYTES
 from framework._http.cookies import parse_cookies
 from framework.datastructures import URL, Address, Headers, QueryParams, State
 from framework.exceptions import ClientDisconnect, JSONDecodeError, RequestBodyTooLarge
@@ -56,7 +56,7 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
     _headers: Headers
     _query_params: QueryParams
     _cookies: dict[str, str]
-    _state: Any
+    _state: StateT
 
     def __init__(self, scope: Scope, receive: Receive | None = None) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -87,8 +87,9 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
         try:
             return self._url
         except AttributeError:
-            self._url = URL(scope=self.scope)
-            return self._url
+            pass
+        self._url = URL(scope=self.scope)
+        return self._url
 
     @property
     def base_url(self) -> URL:
@@ -96,12 +97,13 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
         try:
             return self._base_url
         except AttributeError:
-            scope = self.scope
-            root_path = scope.get("app_root_path", scope.get("root_path", ""))
-            path = root_path if root_path.endswith("/") else root_path + "/"
-            base = {**scope, "path": path, "query_string": b"", "root_path": root_path}
-            self._base_url = URL(scope=base)
-            return self._base_url
+            pass
+        scope = self.scope
+        root_path = scope.get("app_root_path", scope.get("root_path", ""))
+        path = root_path if root_path.endswith("/") else root_path + "/"
+        base = {**scope, "path": path, "query_string": b"", "root_path": root_path}
+        self._base_url = URL(scope=base)
+        return self._base_url
 
     @property
     def headers(self) -> Headers:
@@ -109,8 +111,9 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
         try:
             return self._headers
         except AttributeError:
-            self._headers = Headers(raw=self.scope["headers"])
-            return self._headers
+            pass
+        self._headers = Headers(raw=self.scope["headers"])
+        return self._headers
 
     @property
     def query_params(self) -> QueryParams:
@@ -118,16 +121,18 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
         try:
             return self._query_params
         except AttributeError:
-            self._query_params = QueryParams(self.scope["query_string"])
-            return self._query_params
+            pass
+        self._query_params = QueryParams(self.scope["query_string"])
+        return self._query_params
 
     @property
     def path_params(self) -> dict[str, Any]:
         """The converted parameters of the path."""
         try:
-            return cast("dict[str, Any]", self.scope["path_params"])
+            params: dict[str, Any] = self.scope["path_params"]
         except KeyError:
             return {}
+        return params
 
     @property
     def cookies(self) -> dict[str, str]:
@@ -135,11 +140,11 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
         try:
             return self._cookies
         except AttributeError:
-            cookies: dict[str, str] = {}
-            for field in self.headers.getlist("cookie"):
-                cookies.update(parse_cookies(field))
-            self._cookies = cookies
-            return cookies
+            pass
+        self._cookies = {}
+        for field in self.headers.getlist("cookie"):
+            self._cookies.update(parse_cookies(field))
+        return self._cookies
 
     @property
     def client(self) -> Address | None:
@@ -178,10 +183,12 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
     def state(self) -> StateT:
         """What the lifespan, middleware and handlers share for this connection."""
         try:
-            return cast("StateT", self._state)
+            return self._state
         except AttributeError:
-            self._state = State(self.scope.setdefault("state", {}))
-            return cast("StateT", self._state)
+            pass
+        state: Any = State(self.scope.setdefault("state", {}))
+        self._state = state
+        return self._state
 
     def url_for(self, name: str, /, **path_params: Any) -> URL:
         """Return the absolute URL of the route `name`. Raises `NoMatchFound` when there is none."""
@@ -210,6 +217,9 @@ class Request(HTTPConnection[StateT]):
     # Class-level defaults: most requests never change them, so `__init__` need not set them.
     _stream_consumed = False
     _is_disconnected = False
+    # Messages that `is_disconnected` met before the body was read.
+    _held: Sequence[Message] = ()
+    _held_bytes = 0
     _body: bytes
     _json: Any
 
@@ -225,7 +235,8 @@ class Request(HTTPConnection[StateT]):
     @property
     def method(self) -> str:
         """The method in upper case, such as `GET`."""
-        return cast("str", self.scope["method"])
+        method: str = self.scope["method"]
+        return method
 
     @property
     def receive(self) -> Receive:
@@ -246,7 +257,10 @@ class Request(HTTPConnection[StateT]):
         if self._stream_consumed:
             raise RuntimeError("Stream consumed")
         while not self._stream_consumed:
-            message = await self._receive()
+            if self._held:
+                message, *self._held = self._held
+            else:
+                message = await self._receive()
             if message["type"] == "http.request":
                 body = message.get("body", b"")
                 if not message.get("more_body", False):
@@ -269,8 +283,9 @@ class Request(HTTPConnection[StateT]):
         try:
             return self._body
         except AttributeError:
-            self._body = await self._read_body()
-            return self._body
+            pass
+        self._body = await self._read_body()
+        return self._body
 
     async def _read_body(self) -> bytes:
         # Where a `max_body_size` is set, `receive` itself keeps it.
@@ -294,16 +309,17 @@ class Request(HTTPConnection[StateT]):
         try:
             return self._json
         except AttributeError:
-            body = await self.body()
-            try:
-                self._json = _parse_json(body)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-                raise _explain_json(body, exc) from None
-            return self._json
+            pass
+        body = await self.body()
+        try:
+            self._json = _parse_json(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+            raise _explain_json(body, exc) from None
+        return self._json
 
     async def is_disconnected(self) -> bool:
-        """Tell whether the client has gone; does not wait."""
-        if not self._is_disconnected:
+        """Tell whether the client has gone; does not wait. What it finds of the body is kept."""
+        if not self._is_disconnected and self._held_bytes <= MAX_BUFFERED_BODY_BYTES:
             message: Message = {}
             with anyio.CancelScope() as scope:
                 # A cancelled scope ends the wait at once unless a message is there already.
@@ -311,6 +327,9 @@ class Request(HTTPConnection[StateT]):
                 message = await self._receive()
             if message.get("type") == "http.disconnect":
                 self._is_disconnected = True
+            elif message and not self._stream_consumed:
+                self._held = [*self._held, message]
+                self._held_bytes += len(message.get("body", b""))
         return self._is_disconnected
 
     async def send_push_promise(self, path: str) -> None:
@@ -334,13 +353,15 @@ def _explain_json(body: bytes, error: Exception) -> JSONDecodeError:
     """Return the error for a body that is not JSON, with the position where that is known."""
     if isinstance(error, RecursionError):
         return JSONDecodeError("it is nested too deeply")
-    if isinstance(error, UnicodeDecodeError):
-        return JSONDecodeError("it is not UTF-8", error.start)
+    if len(body) > MAX_EXPLAINED_JSON_BYTES:
+        return JSONDecodeError(str(error))
     try:
         json.loads(body.decode("utf-8"))
+    except UnicodeDecodeError as exc:
+        return JSONDecodeError(f"it is not UTF-8 at byte {exc.start}", exc.start)
     except json.JSONDecodeError as exc:
         return JSONDecodeError(f"{exc.msg} at character {exc.pos}", exc.pos)
-    except ValueError:  # UnicodeDecodeError, or a number of more digits than CPython converts
+    except (ValueError, RecursionError):
         pass
-    # The standard library takes what RFC 8259 does not (NaN, lone surrogates) or huge numbers.
-    return JSONDecodeError(str(error)[:1].lower() + str(error)[1:])
+    # What the standard library takes and RFC 8259 does not, or what is too large for it.
+    return JSONDecodeError("it holds NaN, an infinity, a lone surrogate or too large a number")

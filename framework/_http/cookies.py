@@ -16,17 +16,17 @@ _ESCAPE = re.compile(r"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
 _PLAIN_VALUE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z:]*")
 
 
-def parse_cookies(header: str) -> dict[str, str]:
+def parse_cookies(cookie_string: str) -> dict[str, str]:
     """Return the cookies of one `Cookie` field value the way browsers read it; never raises.
 
     What has no name is dropped: `=__Host-session=x` must not be readable as another cookie
     (CVE-2023-23934). Of two cookies of one name the last one counts.
     """
     cookies: dict[str, str] = {}
-    for pair in header.split(";"):
-        name, _, value = pair.partition("=")
+    for pair in cookie_string.split(";"):
+        name, equals, value = pair.partition("=")
         name = name.strip()
-        if name:
+        if equals and name:
             value = value.strip()
             cookies[name] = _unquote_value(value) if value[:1] == '"' else value
     return cookies

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from framework._exception_handler import answer_handled
 from framework.exceptions import RequestBodyTooLarge
-from framework.requests import MAX_BODY_SIZE_SCOPE_KEY
+from framework.requests import MAX_BODY_SIZE_SCOPE_KEY, Request
 from framework.responses import PlainTextResponse
 from framework.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -120,8 +121,10 @@ class RequestBodyLimitResponder:
         await self.send(message)
 
     async def _refuse(self, exc: RequestBodyTooLarge) -> None:
-        response = PlainTextResponse(exc.detail, exc.status_code, exc.headers)
-        await response(self.scope, self.receive, self.send)
+        request: Request[Any] = Request(self.scope, self.receive, self.send)
+        if not await answer_handled(exc, request, self.receive, self.send):
+            response = PlainTextResponse(exc.detail, exc.status_code, exc.headers)
+            await response(self.scope, self.receive, self.send)
 
 
 class _ResponseReplaced(Exception):

@@ -31,9 +31,11 @@ async def http_exception(request: Request[Any], exc: HTTPException) -> Response:
     return PlainTextResponse(exc.detail, status_code=exc.status_code, headers=exc.headers)
 
 
-def build_handler_tables(handlers: Mapping[Any, ExceptionHandler] | None) -> ExceptionHandlerTables:
-    """Sort handlers by exception class and by status code, with the default for `HTTPException`."""
-    tables: ExceptionHandlerTables = ({HTTPException: http_exception}, {})
+def build_handler_tables(
+    handlers: Mapping[Any, ExceptionHandler] | None, default: ExceptionHandler = http_exception
+) -> ExceptionHandlerTables:
+    """Sort handlers by exception class and by status code; `default` is for `HTTPException`."""
+    tables: ExceptionHandlerTables = ({HTTPException: default}, {})
     for key, handler in (handlers or {}).items():
         _file_handler(tables, key, handler)
     return tables
@@ -60,13 +62,20 @@ class ExceptionMiddleware:
     ) -> None:
         self.app = app
         self.debug = debug
-        self._tables = build_handler_tables(handlers)
+        is_own = type(self).http_exception is ExceptionMiddleware.http_exception
+        self._tables = build_handler_tables(
+            handlers, http_exception if is_own else self.http_exception
+        )
 
     def add_exception_handler(
         self, exc_class_or_status_code: int | type[Exception], handler: ExceptionHandler
     ) -> None:
         """Handle a status code or an exception class from now on."""
         _file_handler(self._tables, exc_class_or_status_code, handler)
+
+    async def http_exception(self, request: Request[Any], exc: HTTPException) -> Response:
+        """Answer an `HTTPException` that has no handler of its own; may be overridden."""
+        return await http_exception(request, exc)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[HANDLERS_SCOPE_KEY] = self._tables

@@ -41,6 +41,16 @@ def _build_content_type(media_type: str, charset: str) -> tuple[bytes, bytes]:
     return encode_field("content-type", media_type)
 
 
+class _Shared:
+    __slots__ = ("content_type", "is_text", "media_type")
+
+    def __init__(self, media_type: str, charset: str, *, is_text: bool) -> None:
+        self.media_type = media_type
+        self.content_type = _build_content_type(media_type, charset)
+        # Whether `render` does nothing but encode a text in UTF-8.
+        self.is_text = is_text
+
+
 class Response:
     """An HTTP response, itself an ASGI application.
 
@@ -61,10 +71,8 @@ class Response:
     raw_headers: list[tuple[bytes, bytes]]
     _headers: MutableHeaders
 
-    # Whether `render` encodes a text as UTF-8.
-    _renders_text = True
-    # The media type of the class and its field; None where `init_headers` must do its work.
-    _shared_type: tuple[str, tuple[bytes, bytes]] | None = None
+    # What the responses of a class have in common; None where `init_headers` has its own way.
+    _shared: _Shared | None = None
 
     def __init__(
         self,
@@ -78,20 +86,19 @@ class Response:
         if media_type is not None:
             self.media_type = media_type
         self.background = background
-        if content.__class__ is str and self._renders_text:
-            self.body = content.encode()  # PERF: `render`, without the call
+        shared = self._shared
+        if shared is None or headers is not None or status_code != 200:
+            self.body = self.render(content)
+            self.init_headers(headers)
+            return
+        # PERF: what nearly every response looks like: its two fields are shared tuples.
+        if shared.is_text and content.__class__ is str:
+            self.body = content.encode()
         else:
             self.body = self.render(content)
-        shared = self._shared_type
-        if (
-            headers is None
-            and status_code == 200
-            and shared is not None
-            and shared[0] is self.media_type
-            and len(self.body) < _CACHED_LENGTHS
-        ):
-            # PERF: what nearly every response looks like: two shared tuples instead of encoding them.
-            self.raw_headers = [_CONTENT_LENGTHS[len(self.body)], shared[1]]
+        length = len(self.body)
+        if length < _CACHED_LENGTHS and shared.media_type is self.media_type:
+            self.raw_headers = [_CONTENT_LENGTHS[length], shared.content_type]
         else:
             self.init_headers(headers)
 
@@ -121,10 +128,10 @@ class Response:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._renders_text = cls.render is Response.render and cls.charset == "utf-8"
-        cls._shared_type = None
+        cls._shared = None
         if cls.media_type is not None and cls.init_headers is Response.init_headers:
-            cls._shared_type = cls.media_type, _build_content_type(cls.media_type, cls.charset)
+            is_text = cls.render is Response.render and cls.charset == "utf-8"
+            cls._shared = _Shared(cls.media_type, cls.charset, is_text=is_text)
 
     @property
     def headers(self) -> MutableHeaders:

@@ -86,24 +86,26 @@ class PathPattern:
 
     __slots__ = ("captures", "is_open", "is_segmental", "segments")
 
-    def __init__(self, template: str, *, is_prefix: bool = False) -> None:
+    def __init__(
+        self, template: str, convertors: dict[str, Convertor[Any]], *, is_prefix: bool = False
+    ) -> None:
         self.is_open = is_prefix
         self.is_segmental = not is_prefix
         self.segments: list[str | None] = []
         self.captures: list[tuple[int, str, SegmentFinder | None]] = []
         for position, segment in enumerate(template.split("/")[1:], start=1):
-            params = PARAM_REGEX.findall(segment)
+            params = [name for name, _ in PARAM_REGEX.findall(segment)]
             if not params:
                 self.segments.append(segment)
                 continue
-            kinds = [type(CONVERTOR_TYPES[kind[1:] or "str"]) for _, kind in params]
+            kinds = [type(convertors[name]) for name in params]
             if not all(kind in _SEGMENT_FINDERS for kind in kinds):
                 # This parameter may hold slashes: from here on the regular expression decides.
                 self.is_open, self.is_segmental = True, False
                 break
             self.segments.append(None)
             if PARAM_REGEX.fullmatch(segment):
-                self.captures.append((position, params[0][0], _SEGMENT_FINDERS[kinds[0]]))
+                self.captures.append((position, params[0], _SEGMENT_FINDERS[kinds[0]]))
             else:
                 self.is_segmental = False
 

@@ -36,6 +36,8 @@ __all__ = [
 # The templates of the mounts above a route, joined: the route's own template completes it.
 ROUTE_PREFIX_SCOPE_KEY = "framework.route_prefix"
 
+_NO_METHODS: frozenset[str] = frozenset()
+
 
 class Router:
     """An ASGI application that hands each request to the first route that matches it.
@@ -64,6 +66,7 @@ class Router:
         self.default: ASGIApp = self.not_found if default is None else default
         self.lifespan_context: Any = build_lifespan(lifespan)
         self.middleware_stack = build_stack(self.app, middleware, max_body_size)
+        # Whether something stands around the routes; without it `find` may be called from outside.
         self.has_middleware = bool(middleware) or max_body_size is not None
 
     @property
@@ -79,9 +82,15 @@ class Router:
         await self.middleware_stack(scope, receive, send)
 
     def app(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Route one scope, inside the router's own middleware.
+        """Route one scope, inside the router's own middleware."""
+        found = self.find(scope, receive, send)
+        return found.app(scope, receive, send) if isinstance(found, Route) else found
 
-        PERF: not a coroutine function: what it finds is returned to be awaited, one frame less.
+    def find(self, scope: Scope, receive: Receive, send: Send) -> Route | Awaitable[None]:
+        """Return the route whose `app` is to answer, or what answers when no such route does.
+
+        PERF: no coroutine of its own, and one look-up: a static path, or a single candidate in the
+        index, which is what nearly every request finds.
         """
         if "router" not in scope:
             scope["router"] = self
@@ -91,17 +100,17 @@ class Router:
         index = self._routes.route_index or self._routes.build_index()
         by_method = index.static.get(path)
         if by_method is not None:
-            route = by_method.get(scope["method"])
+            route: Route | None = by_method.get(scope["method"])
             if route is not None:
                 scope["route"] = route
                 scope["endpoint"] = route.endpoint
                 if "path_params" not in scope:
                     scope["path_params"] = {}
-                return route.app(scope, receive, send)  # type: ignore[no-any-return]
+                return route
         segments = path.split("/")
         candidates = index.find_candidates(segments)
-        partial: tuple[Route, dict[str, Any]] | None = None
-        allowed: frozenset[str] = frozenset()
+        partial: Scope | None = None
+        allowed: frozenset[str] = _NO_METHODS
         for candidate in candidates:
             if not candidate.is_simple:
                 return self._ask_routes(candidates, segments, scope, receive, send)
@@ -110,17 +119,21 @@ class Router:
                 continue
             if "path_params" in scope:
                 params = {**scope["path_params"], **params}
-            route = candidate.route
+            found: Route = candidate.route
             if scope["method"] in candidate.methods:
-                scope["route"] = route
-                scope["endpoint"] = route.endpoint
+                scope["route"] = found
+                scope["endpoint"] = found.endpoint
                 scope["path_params"] = params
-                return route.app(scope, receive, send)  # type: ignore[no-any-return]
-            allowed |= candidate.methods
-            partial = partial or (route, {"endpoint": route.endpoint, "path_params": params})
+                return found
+            if partial is None:
+                partial = {"route": found, "endpoint": found.endpoint, "path_params": params}
+                allowed = candidate.methods
+            else:
+                allowed |= candidate.methods
         if partial is None:
             return self._miss(segments, scope, receive, send)
-        return self._refuse_method(*partial, allowed, scope, receive, send)
+        scope.update(partial)
+        return self._refuse_method(allowed, scope, receive, send)
 
     def _ask_routes(
         self,
@@ -131,8 +144,9 @@ class Router:
         send: Send,
     ) -> Awaitable[None]:
         """Hand a request to the first candidate whose `matches` says so, else answer 405 or 404."""
-        partial: tuple[BaseRoute, Scope] | None = None
-        allowed: frozenset[str] = frozenset()
+        partial: BaseRoute | None = None
+        partial_scope: Scope = {}
+        allowed: frozenset[str] = _NO_METHODS
         for candidate in candidates:
             route: BaseRoute = candidate.route
             match, child_scope = route.matches(scope)
@@ -142,24 +156,19 @@ class Router:
                 return route.handle(scope, receive, send)
             if match is Match.PARTIAL:
                 allowed |= frozenset(getattr(route, "methods", None) or ())
-                partial = partial or (route, child_scope)
+                if partial is None:
+                    partial, partial_scope = route, child_scope
         if partial is None:
             return self._miss(segments, scope, receive, send)
-        return self._refuse_method(*partial, allowed, scope, receive, send)
+        scope.update(partial_scope)
+        scope["route"] = partial
+        if isinstance(partial, Route) and type(partial).handle is Route.handle:
+            return self._refuse_method(allowed, scope, receive, send)
+        return partial.handle(scope, receive, send)
 
     def _refuse_method(
-        self,
-        route: BaseRoute,
-        child_scope: Scope,
-        allowed: frozenset[str],
-        scope: Scope,
-        receive: Receive,
-        send: Send,
+        self, allowed: frozenset[str], scope: Scope, receive: Receive, send: Send
     ) -> Awaitable[None]:
-        scope.update(child_scope)
-        scope["route"] = route
-        if not isinstance(route, Route) or type(route).handle is not Route.handle:
-            return route.handle(scope, receive, send)
         if self._is_outermost(scope):
             return answer_refusal(405, allowed, scope, receive, send)
         return refuse(build_method_refusal(allowed), scope, receive, send)
@@ -204,14 +213,12 @@ class Router:
             return None
         root_path = scope.get("root_path", "")
         if root_path and get_route_path(scope) == path:
-            location = root_path + location  # a proxy took the prefix away: the client needs it
+            location = (
+                root_path.rstrip("/") + location
+            )  # a proxy took the prefix away: the client needs it
         location = quote(location, safe="/:@!$&'()*+,;=~")
         query = scope.get("query_string", b"")
         return f"{location}?{query.decode('latin-1')}" if query else location
-
-    def build_entry(self) -> ASGIApp:
-        """Return the way in for an application that has nothing of its own around this router."""
-        return build_tracked(self.middleware_stack, is_own=not self.has_middleware)
 
     async def _route_connection(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route what is not HTTP: the lifespan is served here, for a WebSocket every route is asked."""
@@ -333,7 +340,9 @@ class Mount(BaseRoute):
     def as_candidate(self, position: int) -> Candidate:
         if type(self).matches is not Mount.matches:
             return super().as_candidate(position)
-        return Candidate(position, self, PathPattern(self.path, is_prefix=True))
+        return Candidate(
+            position, self, PathPattern(self.path, self.param_convertors, is_prefix=True)
+        )
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         if self.name is not None and name == self.name and "path" in path_params:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from enum import Enum
-from typing import Any, cast
+from typing import Any
 
 from framework._callables import get_name, is_async_callable, is_handler_function
 from framework._exception_handler import (
@@ -19,7 +18,7 @@ from framework._exception_handler import (
 from framework._http.paths import get_route_path
 from framework.concurrency import run_in_threadpool
 from framework.datastructures import URLPath
-from framework.exceptions import NoMatchFound
+from framework.exceptions import HTTPException, NoMatchFound
 from framework.middleware import Middleware
 from framework.middleware.body_limit import RequestBodyLimitMiddleware
 from framework.requests import Request
@@ -31,12 +30,25 @@ from framework.routing.urls import replace_params
 from framework.types import ASGIApp, Receive, Scope, Send
 
 __all__ = [
+    "PLAIN_CALL",
     "BaseRoute",
+    "Handler",
     "Match",
     "Route",
     "build_stack",
+    "is_plain",
     "request_response",
+    "send_response",
 ]
+
+# An endpoint function, made awaitable.
+Handler = Callable[[Request[Any]], Awaitable[Response]]
+
+# Untyped: a partial of a generic coroutine function is more than type checkers follow.
+_run_in_threadpool: Any = run_in_threadpool
+
+# PERF: compared in `is_plain` and, without a call, in `App.__call__`.
+PLAIN_CALL = Response.__call__
 
 
 class Match(Enum):
@@ -56,7 +68,7 @@ def request_response(
     """
     handler: Any = func
     if not is_async_callable(func):
-        handler = functools.partial(run_in_threadpool, cast("Callable[..., Any]", func))
+        handler = functools.partial(_run_in_threadpool, func)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request: Request[Any] = Request(scope, receive, send)
@@ -69,30 +81,31 @@ def request_response(
             response = await call_handler(exception_handler, request, exc)
             if response is None:
                 return
-        if response.__class__.__call__ is not _PLAIN_CALL:
-            await run_handled(response, request, scope, receive, send)
-            return
-        # PERF: what `Response.__call__` does, without its frame. A plain response sends these two
-        # messages and nothing else, so `send` need not be watched for whether it was used.
-        try:
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": response.status_code,
-                    "headers": response.raw_headers,
-                }
-            )
-            await send({"type": "http.response.body", "body": response.body})
-            if response.background is not None:
-                await response.background()
-        except Exception:
-            scope[STARTED_SCOPE_KEY] = True
-            raise
+        await send_response(response, request, send)
 
+    # For a caller whose own frame does what this one does: `App.__call__`.
+    app.handler = handler  # type: ignore[attr-defined]
     return app
 
 
-_PLAIN_CALL = Response.__call__
+async def send_response(response: ASGIApp, request: Request[Any], send: Send) -> None:
+    """Send what a handler returned, and note in the scope if it fails after it has begun."""
+    if not is_plain(response):
+        await run_handled(response, request, request.scope, request.receive, send)
+        return
+    try:
+        await response(request.scope, request.receive, send)
+    except Exception:
+        request.scope[STARTED_SCOPE_KEY] = True
+        raise
+
+
+def is_plain(response: ASGIApp) -> bool:
+    """Tell whether a response sends head and body in two messages and nothing else.
+
+    Nothing of its own can fail before it has begun, so nothing has to watch whether it has.
+    """
+    return response.__class__.__call__ is PLAIN_CALL
 
 
 def build_stack(
@@ -106,20 +119,23 @@ def build_stack(
     return app
 
 
-class BaseRoute(ABC):
-    """What a router needs of a route. Subclasses of other people's make are asked one by one."""
+class BaseRoute:
+    """What a router needs of a route; as it stands, a route that matches nothing.
 
-    @abstractmethod
+    Subclasses of other people's make are asked one by one, in their place among the routes.
+    """
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return how this route answers to `scope`, and what to update the scope with."""
+        return Match.NONE, {}
 
-    @abstractmethod
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         """Return the path of the route `name`. Raises `NoMatchFound` when that is not this route."""
+        raise NoMatchFound(name, path_params)
 
-    @abstractmethod
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a scope that this route matched."""
+        await refuse(HTTPException(404), scope, receive, send)
 
     def as_candidate(self, position: int) -> Candidate:
         """Describe this route to an index; as it stands, only `matches` can tell what it answers to."""
@@ -156,6 +172,8 @@ class Route(BaseRoute):
 
     # Whether `app` is nothing but a handler function, which keeps track of its response itself.
     _is_plain = False
+    # What `app` calls when it is nothing but a handler function, else None.
+    handler: Handler | None = None
 
     def __init__(
         self,
@@ -186,6 +204,16 @@ class Route(BaseRoute):
             if "GET" in self.methods:
                 self.methods.add("HEAD")
         self.path_regex, self.path_format, self.param_convertors = compile_path(path)
+
+    @property
+    def app(self) -> ASGIApp:
+        """The application that answers; may be wrapped or replaced at any time."""
+        return self._app
+
+    @app.setter
+    def app(self, app: ASGIApp) -> None:
+        self._app = app
+        self.handler = getattr(app, "handler", None)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] != "http":
@@ -219,7 +247,7 @@ class Route(BaseRoute):
         if type(self).matches is not Route.matches:
             return super().as_candidate(position)
         is_direct = self._is_plain and type(self).handle is Route.handle
-        pattern = PathPattern(self.path)
+        pattern = PathPattern(self.path, self.param_convertors)
         return Candidate(position, self, pattern, self.methods or (), is_direct=is_direct)
 
     def __eq__(self, other: object) -> bool:

@@ -7,7 +7,8 @@ that the first registered route that matches wins, exactly as a scan of all rout
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from framework._defaults import MAX_INT_DIGITS
@@ -51,6 +52,11 @@ class Candidate:
         is_segmental = pattern is not None and pattern.is_segmental
         self.is_simple = is_direct and is_segmental and bool(self.methods)
 
+    @property
+    def segments(self) -> list[str | None]:
+        """The segments of the template, with the empty one before the leading slash."""
+        return ["", *self.pattern.segments] if self.pattern is not None else []
+
     def find_params(self, segments: list[str]) -> dict[str, Any] | None:
         """Return the parameters of a path that leads here, None when it does not match after all."""
         params: dict[str, Any] = {}
@@ -70,6 +76,11 @@ class Candidate:
                 if value is None:
                     return None
         return params
+
+
+# Picks the known segments out of a path, and the candidates by what it picks.
+_Shape = tuple[Callable[[Sequence[str | None]], Any], dict[Any, list[Candidate]]]
+_NOTHING: list[Candidate] = []
 
 
 class _Node(dict[str, "_Node"]):
@@ -99,7 +110,7 @@ class _Node(dict[str, "_Node"]):
 class RouteIndex:
     """An immutable index over routes in the order of registration."""
 
-    __slots__ = ("_top", "static")
+    __slots__ = ("_shapes", "_top", "static")
 
     def __init__(self, candidates: Iterable[Candidate]) -> None:
         self._top = _Node()
@@ -108,6 +119,7 @@ class RouteIndex:
         for candidate in everything:
             self._add(candidate)
         self._top.seal(is_only_way=True)
+        self._shapes = {} if any(map(_is_open, everything)) else _build_shapes(everything)
         # PERF: path -> method -> route for what needs no walk. A path stands here only up to the first
         # candidate that needs more than an equal path, so the dict never overrules an earlier route.
         self.static: dict[str, dict[str, Any]] = {}
@@ -147,11 +159,15 @@ class RouteIndex:
 
         The list belongs to the index and must not be changed.
         """
+        shape = self._shapes.get(len(segments))
+        if shape is not None:
+            pick, table = shape
+            return table.get(pick(segments), _NOTHING)
         # PERF: one straight walk, as nearly every path has a single way to go.
         node = self._top
         for segment in segments:
             if (child := node.get(segment)) is None and (child := node.any) is None:
-                return [] if node.is_only_way else self._find_forked(segments)
+                return _NOTHING if node.is_only_way else self._find_forked(segments)
             node = child
         return node.closed if node.is_only_way else self._find_forked(segments)
 
@@ -160,6 +176,32 @@ class RouteIndex:
         _collect(self._top, segments, 0, found)
         found.sort(key=_position)
         return found
+
+
+def _is_open(candidate: Candidate) -> bool:
+    return candidate.pattern is None or candidate.pattern.is_open
+
+
+def _build_shapes(candidates: list[Candidate]) -> dict[int, _Shape]:
+    """Return, by number of segments, the look-up for templates that are known in the same places.
+
+    PERF: where all templates of one length agree on which of their segments are known, these segments
+    together are the key of the candidates, and no walk is needed.
+    """
+    places: dict[int, set[tuple[int, ...]]] = {}
+    for candidate in candidates:
+        known = tuple(i for i, text in enumerate(candidate.segments) if text is not None)
+        places.setdefault(len(candidate.segments), set()).add(known)
+    shapes: dict[int, _Shape] = {
+        length: (itemgetter(*known.pop()), {})
+        for length, known in places.items()
+        if len(known) == 1
+    }
+    for candidate in candidates:
+        if len(candidate.segments) in shapes:
+            pick, table = shapes[len(candidate.segments)]
+            table.setdefault(pick(candidate.segments), []).append(candidate)
+    return shapes
 
 
 def _collect(node: _Node, segments: list[str], depth: int, found: list[Candidate]) -> None:

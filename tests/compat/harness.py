@@ -22,6 +22,7 @@ MODULES: Final = (
     "datastructures",
     "exceptions",
     "middleware",
+    "middleware.body_limit",
     "requests",
     "responses",
     "routing",

@@ -165,6 +165,31 @@ def build_mounted(names: Any) -> Any:
     )
 
 
+def build_same_request(names: Any) -> Any:
+    """Build handlers that look at the request that the endpoint has had in its hands."""
+
+    async def read_and_fail(request: Any) -> Any:
+        await request.body()
+        request.state.note = "left by the endpoint"
+        request.own_attribute = "set by the endpoint"
+        raise KnownError("after reading")
+
+    async def on_known(request: Any, exc: Any) -> Any:
+        body = (await request.body()).decode()
+        own = getattr(request, "own_attribute", "lost")
+        return names.PlainTextResponse(f"{body}, {request.state.note}, {own}", status_code=422)
+
+    around = names.Middleware(names.RequestBodyLimitMiddleware, max_body_size=100)
+    return names.App(
+        routes=[
+            names.Route("/", read_and_fail, methods=["POST"]),
+            names.Route("/around", read_and_fail, methods=["POST"], middleware=[around]),
+            names.Mount("/m", routes=[names.Route("/{x}", read_and_fail, methods=["POST"])]),
+        ],
+        exception_handlers={KnownError: on_known},
+    )
+
+
 def build_started(names: Any) -> Any:
     """Build endpoints that fail after they have begun to answer."""
 
@@ -222,6 +247,11 @@ CASES = (
             for prefix in ("/inner", "/bare", "/routes")
             for path in ("/known", "/unknown", "/teapot", "/missing")
         ),
+    ),
+    Case(
+        "same request in handlers",
+        build_same_request,
+        tuple(Request(path, "POST", body=(b"bo", b"dy")) for path in ("/", "/around", "/m/x")),
     ),
     Case("started answers", build_started, (Request("/known"), Request("/unknown"))),
     Case("no answer", build_wrong_return, (Request("/nothing"), Request("/silent"))),

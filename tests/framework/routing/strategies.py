@@ -72,6 +72,7 @@ TEXTS: Final = (
     "٣",
 )
 NUMBERS: Final = (
+    "",
     "0",
     "007",
     "12",
