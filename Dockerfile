@@ -23,6 +23,7 @@ COPY --from=packages /venv /venv
 COPY deploy deploy
 COPY framework framework
 COPY app app
+COPY README.md .
 
 # Nothing can be written at run time, so all bytecode is made now: that of the code by compileall,
 # that of the standard library (the base image has none; without it each start of Python takes two

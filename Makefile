@@ -35,8 +35,7 @@ test: $(VENV)/installed-dev ## run all tests (choose some with ARGS="-k hello")
 	@$(PY) -m pytest $(ARGS)
 
 .PHONY: check
-check: lint type ## lint, format check, types and all tests: what CI runs
-	@$(PY) -m pytest --quiet
+check: lint type test ## lint, format check, types and all tests: what CI runs
 
 .PHONY: lint
 lint: $(VENV)/installed-dev ## check style and formatting

@@ -63,7 +63,7 @@ class ProblemResponse(JSONResponse):
     media_type = "application/problem+json"
 
 
-async def read_json(request: Request[Any], type_: type[T]) -> T:
+async def read_json(request: Request, type_: type[T]) -> T:
     """Return the JSON body of a request as a `type_`, usually a `msgspec.Struct`.
 
     Raises:
@@ -108,20 +108,20 @@ def _build_mismatch(message: str) -> ProblemError:
     return ProblemError(422, "The request body does not have the expected form.", errors=(error,))
 
 
-async def answer_http_exception(request: Request[Any], exc: HTTPException) -> Response:
+async def answer_http_exception(request: Request, exc: HTTPException) -> Response:
     """Answer an `HTTPException` with a problem document."""
     if exc.status_code < _ERROR_STATUS:
         return Response(status_code=exc.status_code, headers=exc.headers)
     return _build_response(request, exc.status_code, _explain(exc), exc)
 
 
-async def answer_failure(request: Request[Any], exc: Exception) -> Response:
+async def answer_failure(request: Request, exc: Exception) -> Response:
     """Answer an exception that nobody handled, without a word about it."""
     return _build_response(request, 500, "The server failed; its log has the cause.", exc)
 
 
 def _build_response(
-    request: Request[Any], status_code: int, detail: str, exc: Exception
+    request: Request, status_code: int, detail: str, exc: Exception
 ) -> ProblemResponse:
     title = _find_title(status_code)
     problem: dict[str, Any] = {"type": "about:blank", "title": title, "status": status_code}

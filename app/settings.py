@@ -148,7 +148,7 @@ class Settings:
         "Shape of log lines; auto is console on a terminal and JSON elsewhere.",
     )
     debug: bool = _setting(
-        "DEBUG", False, _FLAG, "Show source code and variables when a handler fails. Never live."
+        "DEBUG", False, _FLAG, "Show source code when a handler fails. Never live."
     )
     max_body_bytes: int = _setting(
         "MAX_BODY_BYTES",

@@ -12,8 +12,8 @@ import os
 import sys
 from pathlib import Path
 
+from app import __version__
 from app.settings import SettingsError, load_settings
-from framework import __version__
 from framework.observability.logging import configure_logging
 from framework.server.announcement import Announcement, build_url
 from framework.server.cpus import default_workers

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn
 
 import anyio
 import msgspec
+
+if sys.version_info >= (3, 13):
+    from typing import TypeVar
+else:
+    from typing_extensions import TypeVar
 
 from framework._defaults import MAX_BUFFERED_BODY_BYTES, MAX_EXPLAINED_JSON_BYTES
 from framework._http.cookies import parse_cookies
@@ -25,7 +31,7 @@ __all__ = [
     "empty_send",
 ]
 
-StateT = TypeVar("StateT", bound="Mapping[str, Any] | State")
+StateT = TypeVar("StateT", bound="Mapping[str, Any] | State", default=State)
 
 _parse_json = msgspec.json.Decoder().decode
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -31,12 +31,12 @@ class Greeting(Struct):
     message: str
 
 
-async def greet(request: Request[Any]) -> JSONResponse:
+async def greet(request: Request) -> JSONResponse:
     """Greet the name in the path."""
     return build_greeting(Person(request.path_params["name"]))
 
 
-async def greet_person(request: Request[Any]) -> JSONResponse:
+async def greet_person(request: Request) -> JSONResponse:
     """Greet the person in the body."""
     return build_greeting(await read_json(request, Person))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from app.settings import Settings
 from app.system.facts import build_facts, read_worker
@@ -59,28 +59,28 @@ class SystemEndpoints:
             routes.append(Route("/readme", self.show_readme))
         return routes
 
-    async def show_landing_page(self, request: Request[Any]) -> HTMLResponse:
+    async def show_landing_page(self, request: Request) -> HTMLResponse:
         """Show a person what runs here."""
         page = self.landing.render(read_worker(), readiness.state, hostname=request.url.hostname)
         return HTMLResponse(page, headers={**_LAST_ON_CONNECTION, **self.landing.headers})
 
-    async def is_alive(self, request: Request[Any]) -> PlainTextResponse:
+    async def is_alive(self, request: Request) -> PlainTextResponse:
         """Say that this process answers. It touches nothing: no dependency makes it fail."""
         return PlainTextResponse("alive\n", headers=_NOT_STORED)
 
-    async def is_ready(self, request: Request[Any]) -> JSONResponse:
+    async def is_ready(self, request: Request) -> JSONResponse:
         """Say whether this process wants requests: 503 while it starts or ends, or a check fails."""
         is_ready, details = await readiness.report(self.readiness_timeout)
         return JSONResponse(details, 200 if is_ready else 503, headers=_NOT_STORED)
 
-    async def show_version(self, request: Request[Any]) -> JSONResponse:
+    async def show_version(self, request: Request) -> JSONResponse:
         """Say what was built."""
         return JSONResponse(self.build, headers=_NOT_STORED)
 
-    async def show_worker(self, request: Request[Any]) -> JSONResponse:
+    async def show_worker(self, request: Request) -> JSONResponse:
         """Say which process answers."""
         return JSONResponse(read_worker(), headers=_LAST_ON_CONNECTION)
 
-    async def show_readme(self, request: Request[Any]) -> PlainTextResponse:
+    async def show_readme(self, request: Request) -> PlainTextResponse:
         """Show the documentation as it was written."""
         return PlainTextResponse(self.readme_text, headers={"X-Content-Type-Options": "nosniff"})

@@ -154,7 +154,7 @@ def start_metrics_server(host: str, port: int) -> MetricsServer:
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve the merged metrics of all workers until the parent process is gone."""
     options = _parse(argv)
-    parent = os.getppid()
+    parent = options.parent
     directory = os.environ.get(MULTIPROCESS_DIRECTORY_VARIABLE, "")
     if not directory or not Path(directory).is_dir():
         _log.error(
@@ -213,6 +213,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m framework.observability.exporter")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9000)
+    # Told, because a parent that ends while this process starts would not be missed.
+    parser.add_argument("--parent", type=int, default=os.getppid())
     parser.add_argument("--bind-seconds", type=float, default=BIND_RETRY_SECONDS)
     parser.add_argument("--log-level", default=os.environ.get("LOG_LEVEL", "INFO"))
     parser.add_argument("--log-format", default=os.environ.get("LOG_FORMAT", "auto"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from typing import Final
@@ -46,7 +47,8 @@ class ExporterProcess:
             if self._process.poll() is None:
                 return
             _logger.warning("The metrics exporter has ended and is started again")
-        command = [sys.executable, "-m", _MODULE, "--host", self._host, "--port", str(self._port)]
+        command = [sys.executable, "-m", _MODULE, "--parent", str(os.getpid())]
+        command += ["--host", self._host, "--port", str(self._port)]
         if self.bind_seconds is not None:
             command += ["--bind-seconds", str(self.bind_seconds)]
         self._process = subprocess.Popen(  # noqa: S603 - all of it is ours

@@ -74,9 +74,7 @@ APP: Final = (
     "app",
     "app.settings",
     "app.problems",
-    "app.system.*",
-    "app.hello.*",
-    "app.conduit.*",
+    "app.*",
     "app.main",
 )
 LISTING: Final = (*CORE, *BESIDE, *APP)
@@ -87,6 +85,8 @@ TESTCLIENT_MAY_IMPORT: Final = (*LEAVES, "framework.testclient.*")
 # What may be imported besides the standard library and our own modules.
 CORE_REQUIREMENTS: Final = frozenset({"anyio", "msgspec"})
 REQUIREMENTS: Final = {
+    # TypeVar with a default; in the standard library since 3.13, and needed by anyio before it.
+    "framework.requests": frozenset({"anyio", "msgspec", "typing_extensions"}),
     "framework.testclient.*": frozenset({"anyio", "httpx2"}),
     "framework.observability.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
     "framework.server.*": frozenset(
@@ -95,9 +95,8 @@ REQUIREMENTS: Final = {
     "app": frozenset(),
     "app.settings": frozenset(),
     "app.problems": frozenset({"msgspec"}),
-    "app.system.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
-    "app.hello.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
     "app.main": frozenset({"anyio", "msgspec", "structlog"}),
+    "app.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
 }
 OTHER_FRAMEWORKS: Final = frozenset({"starlette", "fastapi", "litestar", "blacksheep", "falcon"})
 

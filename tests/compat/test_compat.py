@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.compat.cases import errors, requests, responses, routing, stacks
+from tests.compat.cases import errors, extensions, requests, responses, routing, stacks
 from tests.compat.differences import DIFFERENCES, Difference, find_differences, set_header
 from tests.compat.harness import Case, Request, Result, run_case
 
@@ -16,6 +16,7 @@ CASES = (
     *requests.CASES,
     *responses.CASES,
     *stacks.CASES,
+    *extensions.CASES,
 )
 EXCHANGES = [
     pytest.param(case, request, id=f"{case.name}: {request}")
@@ -63,6 +64,11 @@ def test_every_listed_difference_is_one() -> None:
             if rows:
                 used |= apply_differences(rows, *run_both(case, request))[1]
     assert [row.reason for row in DIFFERENCES if row not in used] == []
+
+
+def test_no_two_exchanges_have_the_same_name() -> None:
+    names = [exchange.id for exchange in EXCHANGES]
+    assert len(set(names)) == len(names)
 
 
 def test_the_comparison_sees_a_different_answer() -> None:

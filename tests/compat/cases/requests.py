@@ -190,11 +190,11 @@ CASES = (
         "request body",
         build_reader,
         (
-            _post("/body"),
+            _post("/body", label="empty"),
             _post("/body", b"one"),
             _post("/body", b"one", b"", b"two", b"three", label="in chunks"),
             _post("/stream", b"one", b"", b"two"),
-            _post("/stream"),
+            _post("/stream", label="empty"),
             Request("/gone", "POST", body=(b"partly",), disconnects=True),
             Request("/gone", "POST", body=(), disconnects=True, label="at once"),
             Request("/body", "POST", body=(b"partly",), disconnects=True, label="cut"),
@@ -210,7 +210,9 @@ CASES = (
         ),
     ),
     Case(
-        "request state", build_state, (Request("/"), Request("/", scope=(("state", {"life": 1}),)))
+        "request state",
+        build_state,
+        (Request("/"), Request("/", scope=(("state", {"life": 1}),), label="with a lifespan")),
     ),
     Case("request without an app", build_standalone, (Request("/x"), _post("/x", b"a", b"b"))),
 )
