@@ -77,7 +77,7 @@ class App:
             found = stack.find(scope, receive, send)
             handler = found.handler if isinstance(found, Route) else None
             if handler is None:
-                await (found.app(scope, receive, send) if isinstance(found, Route) else found)
+                await (found.handle(scope, receive, send) if isinstance(found, Route) else found)
                 return
             request = Request(scope, receive, send)
             response = await handler(request)
@@ -177,7 +177,8 @@ class _BareStack:
         handlers: Mapping[Any, ExceptionHandler],
         errors: ServerErrorMiddleware,
     ) -> None:
-        is_own = not router.has_middleware and type(router).app is Router.app
+        # A router of another make may do as it likes, so it is called like any application.
+        is_own = type(router) is Router and not router.has_middleware
         self.app = build_tracked(router, is_own=is_own)
         self.find: Any = router.find if is_own else self.app
         self.handlers = build_handler_tables(handlers)

@@ -24,8 +24,10 @@ __all__ = ["INNER_SEND_SCOPE_KEY", "ExceptionMiddleware", "build_handler_tables"
 INNER_SEND_SCOPE_KEY = "framework.inner_send"
 
 
-async def http_exception(request: Request[Any], exc: HTTPException) -> Response:
-    """Answer with the status, detail and headers of the exception, as text."""
+async def http_exception(request: Request[Any], exc: Exception) -> Response:
+    """Answer with the status, detail and headers of an `HTTPException`, as text."""
+    if not isinstance(exc, HTTPException):
+        raise TypeError(f"{exc!r} is no HTTPException; register a handler of its own for it")
     if exc.status_code in (204, 304):
         return Response(status_code=exc.status_code, headers=exc.headers)
     return PlainTextResponse(exc.detail, status_code=exc.status_code, headers=exc.headers)
@@ -73,7 +75,7 @@ class ExceptionMiddleware:
         """Handle a status code or an exception class from now on."""
         _file_handler(self._tables, exc_class_or_status_code, handler)
 
-    async def http_exception(self, request: Request[Any], exc: HTTPException) -> Response:
+    async def http_exception(self, request: Request[Any], exc: Exception) -> Response:
         """Answer an `HTTPException` that has no handler of its own; may be overridden."""
         return await http_exception(request, exc)
 

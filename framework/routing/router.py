@@ -66,8 +66,11 @@ class Router:
         self.default: ASGIApp = self.not_found if default is None else default
         self.lifespan_context: Any = build_lifespan(lifespan)
         self.middleware_stack = build_stack(self.app, middleware, max_body_size)
-        # Whether something stands around the routes; without it `find` may be called from outside.
-        self.has_middleware = bool(middleware) or max_body_size is not None
+
+    @property
+    def has_middleware(self) -> bool:
+        """Whether something stands around the routes, so that `find` must not be called from outside."""
+        return self.middleware_stack != self.app
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -84,10 +87,10 @@ class Router:
     def app(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Route one scope, inside the router's own middleware."""
         found = self.find(scope, receive, send)
-        return found.app(scope, receive, send) if isinstance(found, Route) else found
+        return found.handle(scope, receive, send) if isinstance(found, Route) else found
 
     def find(self, scope: Scope, receive: Receive, send: Send) -> Route | Awaitable[None]:
-        """Return the route whose `app` is to answer, or what answers when no such route does.
+        """Return the route that is to `handle` the request, or what answers when no such route does.
 
         PERF: no coroutine of its own, and one look-up: a static path, or a single candidate in the
         index, which is what nearly every request finds.
@@ -180,7 +183,7 @@ class Router:
         location = self._find_slash_redirect(segments, scope) if self.redirect_slashes else None
         if location is not None:
             return RedirectResponse(location)(scope, receive, send)
-        is_own = self.default == self.not_found
+        is_own = self.default == self.not_found and type(self).not_found is Router.not_found
         if is_own and self._is_outermost(scope):
             return answer_refusal(404, None, scope, receive, send)
         return build_tracked(self.default, is_own=is_own)(scope, receive, send)

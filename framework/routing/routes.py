@@ -33,6 +33,7 @@ __all__ = [
     "PLAIN_CALL",
     "BaseRoute",
     "Handler",
+    "HandlerApp",
     "Match",
     "Route",
     "build_stack",
@@ -66,14 +67,26 @@ def request_response(
 
     A sync function runs in a worker thread. Exceptions go to the handlers of the application.
     """
-    handler: Any = func
-    if not is_async_callable(func):
-        handler = functools.partial(_run_in_threadpool, func)
+    if is_async_callable(func):
+        return HandlerApp(func)
+    return HandlerApp(functools.partial(_run_in_threadpool, func))
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+
+class HandlerApp:
+    """An endpoint function as an ASGI application.
+
+    A caller whose own frame does what `__call__` does may call `handler` itself: see `App.__call__`.
+    """
+
+    __slots__ = ("__weakref__", "handler")
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request: Request[Any] = Request(scope, receive, send)
         try:
-            response = await handler(request)
+            response = await self.handler(request)
         except Exception as exc:
             exception_handler = find_handler(scope, exc)
             if exception_handler is None:
@@ -82,10 +95,6 @@ def request_response(
             if response is None:
                 return
         await send_response(response, request, send)
-
-    # For a caller whose own frame does what this one does: `App.__call__`.
-    app.handler = handler  # type: ignore[attr-defined]
-    return app
 
 
 async def send_response(response: ASGIApp, request: Request[Any], send: Send) -> None:
@@ -170,9 +179,8 @@ class Route(BaseRoute):
         ValueError: a path without a leading slash, a parameter named twice, an unknown convertor.
     """
 
-    # Whether `app` is nothing but a handler function, which keeps track of its response itself.
-    _is_plain = False
-    # What `app` calls when it is nothing but a handler function, else None.
+    # What `app` calls when it is nothing but a handler function, which keeps track of its response
+    # itself; None for everything else.
     handler: Handler | None = None
 
     def __init__(
@@ -196,7 +204,6 @@ class Route(BaseRoute):
         if is_handler_function(endpoint):
             app = request_response(endpoint)
             methods = ("GET",) if methods is None else methods
-            self._is_plain = not middleware and max_body_size is None
         self.app = build_stack(app, middleware, max_body_size)
         self.methods: set[str] | None = None
         if methods is not None:
@@ -213,7 +220,8 @@ class Route(BaseRoute):
     @app.setter
     def app(self, app: ASGIApp) -> None:
         self._app = app
-        self.handler = getattr(app, "handler", None)
+        # By exact type: a wrapper may well copy attributes of what it wraps.
+        self.handler = app.handler if type(app) is HandlerApp else None
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] != "http":
@@ -238,7 +246,7 @@ class Route(BaseRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.methods and scope["method"] not in self.methods:
             await refuse(build_method_refusal(self.methods), scope, receive, send)
-        elif self._is_plain:
+        elif self.handler is not None:
             await self.app(scope, receive, send)
         else:
             await run_tracked(self.app, scope, receive, send)
@@ -246,7 +254,7 @@ class Route(BaseRoute):
     def as_candidate(self, position: int) -> Candidate:
         if type(self).matches is not Route.matches:
             return super().as_candidate(position)
-        is_direct = self._is_plain and type(self).handle is Route.handle
+        is_direct = self.handler is not None and type(self).handle is Route.handle
         pattern = PathPattern(self.path, self.param_convertors)
         return Candidate(position, self, pattern, self.methods or (), is_direct=is_direct)
 
