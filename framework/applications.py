@@ -13,7 +13,7 @@ from framework._exception_handler import (
 )
 from framework.datastructures import State, URLPath
 from framework.middleware import Middleware, _MiddlewareFactory
-from framework.middleware.body_limit import RequestBodyLimitMiddleware
+from framework.middleware.body_limit import RequestBodyLimitMiddleware, may_have_body
 from framework.middleware.errors import ServerErrorMiddleware
 from framework.middleware.exceptions import ExceptionMiddleware, build_handler_tables
 from framework.requests import Request
@@ -69,8 +69,11 @@ class App:
         if stack.__class__ is not _BareStack:
             await stack(scope, receive, send)
             return
+        if stack.limited is not None and (scope["type"] != "http" or may_have_body(scope)):
+            await stack.limited(scope, receive, send)
+            return
         # PERF: nobody stands between the error layers, the router and a handler, so this frame does the
-        # work of all four: what `_BareStack.__call__`, `request_response` and `Response.__call__` do.
+        # work of all four: what `_BareStack.run`, `request_response` and `Response.__call__` do.
         scope[HANDLERS_SCOPE_KEY] = stack.handlers
         request: Request[Any] | None = None
         try:
@@ -111,13 +114,13 @@ class App:
                 error_handler = handler
             else:
                 handlers[key] = handler
+        errors = ServerErrorMiddleware(self.router, handler=error_handler, debug=self.debug)
+        if not self.user_middleware:
+            return _BareStack(self.router, handlers, errors, self.max_body_size)
         middleware = list(self.user_middleware)
         if self.max_body_size is not None:
             limit = Middleware(RequestBodyLimitMiddleware, max_body_size=self.max_body_size)
             middleware.insert(0, limit)
-        errors = ServerErrorMiddleware(self.router, handler=error_handler, debug=self.debug)
-        if not middleware:
-            return _BareStack(self.router, handlers, errors)
         app: ASGIApp = ExceptionMiddleware(self.router, handlers=handlers, debug=self.debug)
         for cls, args, kwargs in reversed(middleware):
             app = cls(app, *args, **kwargs)
@@ -169,13 +172,14 @@ class _BareStack:
     `send` is not wrapped: routes watch what could fail after a response has begun.
     """
 
-    __slots__ = ("app", "errors", "find", "handlers")
+    __slots__ = ("app", "errors", "find", "handlers", "limited")
 
     def __init__(
         self,
         router: Router,
         handlers: Mapping[Any, ExceptionHandler],
         errors: ServerErrorMiddleware,
+        max_body_size: int | None,
     ) -> None:
         # A router of another make may do as it likes, so it is called like any application.
         is_own = type(router) is Router and not router.has_middleware
@@ -183,8 +187,15 @@ class _BareStack:
         self.find: Any = router.find if is_own else self.app
         self.handlers = build_handler_tables(handlers)
         self.errors = errors
+        self.limited: ASGIApp | None = None
+        if max_body_size is not None:
+            self.limited = RequestBodyLimitMiddleware(self.run, max_body_size=max_body_size)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.limited or self.run)(scope, receive, send)
+
+    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a connection inside the body limit."""
         scope[HANDLERS_SCOPE_KEY] = self.handlers
         try:
             await self.app(scope, receive, send)

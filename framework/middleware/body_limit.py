@@ -10,7 +10,12 @@ from framework.requests import MAX_BODY_SIZE_SCOPE_KEY, Request
 from framework.responses import PlainTextResponse
 from framework.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["MAX_BODY_SIZE_SCOPE_KEY", "RequestBodyLimitMiddleware", "RequestBodyLimitResponder"]
+__all__ = [
+    "MAX_BODY_SIZE_SCOPE_KEY",
+    "RequestBodyLimitMiddleware",
+    "RequestBodyLimitResponder",
+    "may_have_body",
+]
 
 _RESPONDER_SCOPE_KEY = "framework.body_limit_responder"
 _MISSING: Any = object()
@@ -129,6 +134,20 @@ class RequestBodyLimitResponder:
 
 class _ResponseReplaced(Exception):
     """413 was sent instead of the application's answer: unwind to the responder."""
+
+
+def may_have_body(scope: Scope) -> bool:
+    """Tell whether a request can bring a body, so that a limit has something to count.
+
+    HTTP/1.1 frames a body by one of two fields (RFC 9112 section 6.3), later versions need neither.
+    Only GET and HEAD, which have none as a rule, are looked at.
+    """
+    if scope["method"] not in ("GET", "HEAD") or not scope["http_version"].startswith("1"):
+        return True
+    for name, _ in scope["headers"]:
+        if name == b"content-length" or name == b"transfer-encoding":  # noqa: PLR1714 - PERF
+            return True
+    return False
 
 
 def _find_content_length(scope: Scope) -> int:
