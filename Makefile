@@ -80,7 +80,7 @@ lock: $(VENV)/installed ## make the lock files anew from pyproject.toml, with th
 
 .PHONY: clean
 clean: ## remove everything that was made, the environment included
-	@rm -rf $(VENV) .venv-bench load/results .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-bench .venv-thirdparty load/results .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One lock for Linux and macOS and all supported versions of Python; no address of a registry in it.

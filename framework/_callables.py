@@ -37,3 +37,12 @@ def get_name(endpoint: Callable[..., Any]) -> str:
     """Return the name by which a route to `endpoint` is known unless it is given one."""
     name: str = getattr(endpoint, "__name__", endpoint.__class__.__name__)
     return name
+
+
+def get_qualified_name(func: Any) -> str:
+    """Return module and qualified name of what `func` calls in the end: the same for each call of it."""
+    func = unwrap_partial(func)
+    if not hasattr(func, "__qualname__"):
+        func = type(func)  # a callable object
+    module = getattr(func, "__module__", None)  # None: a method of a built-in type
+    return f"{module}.{func.__qualname__}" if module else func.__qualname__

@@ -95,6 +95,9 @@ async def answer_handled(
 
 async def run_tracked(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Run an application of unknown make; when it fails, note in the scope if it had started to answer."""
+    if scope["type"] != "http":
+        await app(scope, receive, send)
+        return
     tracked = TrackedSend(send)
     try:
         await app(scope, receive, tracked)

@@ -21,6 +21,7 @@ from framework.responses import Response
 from framework.routing import BaseRoute, Route, Router
 from framework.routing.routes import PLAIN_CALL, send_response
 from framework.types import ASGIApp, ExceptionHandler, Lifespan, Receive, Scope, Send
+from framework.websockets import WebSocket
 
 __all__ = ["App"]
 
@@ -41,6 +42,7 @@ class App:
             left after the last; the mapping it yields is copied into each request's state.
         max_body_size: bytes that the body of a request may have; mounts and routes may set their own.
             None: `Request.body()` keeps to `_defaults.MAX_BUFFERED_BODY_BYTES`, streams have no limit.
+        mount_lifespans: start and stop the mounted applications too; see `Router`.
     """
 
     def __init__(
@@ -52,10 +54,11 @@ class App:
         lifespan: Lifespan[AppType] | None = None,
         *,
         max_body_size: int | None = None,
+        mount_lifespans: bool = False,
     ) -> None:
         self.debug = debug
         self.state = State()
-        self.router = Router(routes, lifespan=lifespan)
+        self.router = Router(routes, lifespan=lifespan, mount_lifespans=mount_lifespans)
         self.max_body_size = max_body_size
         self.exception_handlers: dict[Any, ExceptionHandler] = dict(exception_handlers or {})
         self.user_middleware = list(middleware or ())
@@ -140,6 +143,10 @@ class App:
         """Add an application below a path; see `Mount`."""
         self.router.mount(path, app=app, name=name)
 
+    def host(self, host: str, app: ASGIApp, name: str | None = None) -> None:
+        """Add an application for a host; see `Host`."""
+        self.router.host(host, app=app, name=name)
+
     def add_middleware(
         self, middleware_class: _MiddlewareFactory[P], *args: P.args, **kwargs: P.kwargs
     ) -> None:
@@ -215,6 +222,8 @@ class _BareStack:
 
         A handler is given the endpoint's own request: it may have read the body already.
         """
+        if scope["type"] == "websocket":
+            return await answer_handled(exc, WebSocket(scope, receive, send), receive, send)
         if scope["type"] != "http":
             return False
         request = request or Request(scope, receive, send)

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
 from typing import Any, ParamSpec
 
-from framework._callables import is_async_callable
-from framework.concurrency import run_in_threadpool
+from framework._callables import get_qualified_name, is_async_callable
+from framework.concurrency import background_threads
 
-__all__ = ["BackgroundTask", "BackgroundTasks"]
+__all__ = ["BackgroundTask", "BackgroundTasks", "TaskObserver", "observe_background_tasks"]
 
 P = ParamSpec("P")
+
+# Is told of each task that has ended: its name, its seconds, and what it raised or None. Must not raise.
+TaskObserver = Callable[[str, float, BaseException | None], None]
+
+# Replaced, never changed: a task may be going through it.
+_observers: tuple[TaskObserver, ...] = ()
+
+
+@contextlib.contextmanager
+def observe_background_tasks(observer: TaskObserver) -> Iterator[None]:
+    """Tell `observer` of every background task of this process that ends within the block.
+
+    A cancelled task counts as ended; the seconds include the time in which no thread was free.
+    """
+    global _observers  # noqa: PLW0603 -- the one list of this process
+    _observers = (*_observers, observer)
+    try:
+        yield
+    finally:
+        remaining = list(_observers)
+        remaining.remove(observer)
+        _observers = tuple(remaining)
 
 
 class BackgroundTask:
@@ -22,11 +46,26 @@ class BackgroundTask:
         self.kwargs = kwargs
         self.is_async = is_async_callable(func)
 
+    @property
+    def name(self) -> str:
+        """Module and name of what is called, for logs and metrics; a subclass may give another."""
+        return get_qualified_name(self.func)
+
     async def __call__(self) -> None:
-        if self.is_async:
-            await self.func(*self.args, **self.kwargs)
-        else:
-            await run_in_threadpool(self.func, *self.args, **self.kwargs)
+        began = perf_counter()
+        try:
+            if self.is_async:
+                await self.func(*self.args, **self.kwargs)
+            else:
+                await background_threads.run(self.func, *self.args, **self.kwargs)
+        except BaseException as exc:
+            self._report(began, exc)
+            raise
+        self._report(began, None)
+
+    def _report(self, began: float, error: BaseException | None) -> None:
+        for observer in _observers:
+            observer(self.name, perf_counter() - began, error)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.func!r})"

@@ -4,10 +4,17 @@ Exception
  x HTTPException              an answer with an error status
    x JSONDecodeError          a request body that is not JSON: 400 (also a `json.JSONDecodeError`)
    x RequestBodyTooLarge      a request body over its limit: 413
+   x MultiPartException       a form that is malformed or over a limit: 400
  x WebSocketException         a WebSocket close with a code
+   x UnexpectedFrame          a text frame came where a binary one was wanted, or the reverse: 1003
+   x WebSocketJSONDecodeError a frame that is not JSON: 1007 (also a `json.JSONDecodeError`)
  x ClientDisconnect           the client went away while its body was read or answered
  x WebSocketDisconnect        the peer closed the WebSocket
  x NoMatchFound               no route has this name and these parameters
+ x MalformedRangeHeader       a `Range` field that names no range: 400
+ x RangeNotSatisfiable        a `Range` field whose ranges lie beyond the end: 416
+RuntimeError
+ x WebSocketDisconnected      a WebSocket is used before it is open or after its end
 UserWarning
  x StarletteDeprecationWarning
 """
@@ -23,11 +30,16 @@ __all__ = [
     "ClientDisconnect",
     "HTTPException",
     "JSONDecodeError",
+    "MalformedRangeHeader",
     "NoMatchFound",
+    "RangeNotSatisfiable",
     "RequestBodyTooLarge",
     "StarletteDeprecationWarning",
+    "UnexpectedFrame",
     "WebSocketDisconnect",
+    "WebSocketDisconnected",
     "WebSocketException",
+    "WebSocketJSONDecodeError",
 ]
 
 
@@ -86,6 +98,14 @@ class RequestBodyTooLarge(HTTPException):
         self.max_body_size = max_body_size
 
 
+class MultiPartException(HTTPException):
+    """A form is malformed, cut off or over a limit: answered with 400 unless the endpoint catches it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, message)
+        self.message = message
+
+
 class WebSocketException(Exception):
     """Close the WebSocket with `code` (RFC 6455 section 7.4) and `reason`."""
 
@@ -100,6 +120,28 @@ class WebSocketException(Exception):
         return f"{self.__class__.__name__}(code={self.code!r}, reason={self.reason!r})"
 
 
+class UnexpectedFrame(WebSocketException, KeyError):
+    """The peer sent a text frame where a binary one was wanted, or the reverse: closes with 1003.
+
+    It is a `KeyError` too, which is what Starlette raises here.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(1003, f"A {wanted} frame is expected here.")
+
+
+class WebSocketJSONDecodeError(WebSocketException, json.JSONDecodeError):
+    """The frame is not JSON (RFC 8259): closes with 1007 unless the endpoint catches it.
+
+    It is a `json.JSONDecodeError` too. `doc` stays empty: the frame belongs to the client and must not
+    reach a log through an exception.
+    """
+
+    def __init__(self, message: str) -> None:
+        json.JSONDecodeError.__init__(self, message, "", 0)
+        WebSocketException.__init__(self, 1007, "The frame is not valid JSON.")
+
+
 class ClientDisconnect(Exception):
     """The client closed the connection before its request was read or its answer was sent."""
 
@@ -112,12 +154,32 @@ class WebSocketDisconnect(Exception):
         self.reason = reason or ""
 
 
+class WebSocketDisconnected(RuntimeError):
+    """A WebSocket was used before it was accepted, or after it had ended."""
+
+
 class NoMatchFound(Exception):
     """No route answers to this name with exactly these path parameters."""
 
     def __init__(self, name: str, path_params: Mapping[str, Any]) -> None:
         params = ", ".join(path_params)
         super().__init__(f'No route exists for name "{name}" and params "{params}".')
+
+
+class MalformedRangeHeader(Exception):
+    """A `Range` field cannot be understood; `content` says why. A `FileResponse` answers with 400."""
+
+    def __init__(self, content: str = "Malformed range header.") -> None:
+        super().__init__(content)
+        self.content = content
+
+
+class RangeNotSatisfiable(Exception):
+    """All ranges lie beyond the `max_size` bytes there are. A `FileResponse` answers with 416."""
+
+    def __init__(self, max_size: int) -> None:
+        super().__init__(max_size)
+        self.max_size = max_size
 
 
 class StarletteDeprecationWarning(UserWarning):

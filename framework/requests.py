@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import sys
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import aclosing
-from typing import Any, Generic, NoReturn
+from types import TracebackType
+from typing import Any, NoReturn
 
 import anyio
 import msgspec
 
-if sys.version_info >= (3, 13):
-    from typing import TypeVar
-else:
-    from typing_extensions import TypeVar
-
-from framework._defaults import MAX_BUFFERED_BODY_BYTES, MAX_EXPLAINED_JSON_BYTES
+from framework._connection import HTTPConnection, StateT
+from framework._defaults import (
+    MAX_BUFFERED_BODY_BYTES,
+    MAX_EXPLAINED_JSON_BYTES,
+    MAX_FORM_BYTES,
+    MAX_FORM_FIELDS,
+    MAX_FORM_FILES,
+    MAX_FORM_PART_BYTES,
+    MAX_KEPT_FORM_BYTES,
+)
 from framework._http.cookies import parse_cookies
-from framework.datastructures import URL, Address, Headers, QueryParams, State
+from framework.datastructures import (  # noqa: F401 - packages import them from here (fastapi-pagination)
+    URL,
+    Address,
+    FormData,
+    Headers,
+    QueryParams,
+    State,
+)
 from framework.exceptions import ClientDisconnect, JSONDecodeError, RequestBodyTooLarge
-from framework.types import Message, Receive, Scope, Send, URLPathProvider
+from framework.formparsers import FormParser, MultiPartParser, MultipartStream
+from framework.types import Message, Receive, Scope, Send
 
 __all__ = [
     "ClientDisconnect",
@@ -30,8 +43,6 @@ __all__ = [
     "empty_receive",
     "empty_send",
 ]
-
-StateT = TypeVar("StateT", bound="Mapping[str, Any] | State", default=State)
 
 _parse_json = msgspec.json.Decoder().decode
 
@@ -49,162 +60,6 @@ MAX_BODY_SIZE_SCOPE_KEY = "starlette.max_body_size"
 cookie_parser = parse_cookies
 
 
-class HTTPConnection(Mapping[str, Any], Generic[StateT]):
-    """What a request and a WebSocket have in common: a read-only view of the ASGI scope.
-
-    PERF: what is parsed (headers, URL, query, cookies) is parsed when first asked for and kept in the
-    instance; `__init__` stores references only. Instances have a `__dict__`, as handlers and other
-    people's subclasses put attributes of their own on them.
-    """
-
-    _url: URL
-    _base_url: URL
-    _headers: Headers
-    _query_params: QueryParams
-    _cookies: dict[str, str]
-    _state: StateT
-
-    def __init__(self, scope: Scope, receive: Receive | None = None) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            raise ValueError(f"scope type {scope['type']!r} is no connection; http or websocket is")
-        self.scope = scope
-
-    def __getitem__(self, key: str) -> Any:
-        return self.scope[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.scope)
-
-    def __len__(self) -> int:
-        return len(self.scope)
-
-    # A connection equals nothing but itself, whatever Mapping says.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
-
-    @property
-    def app(self) -> Any:
-        """The application that handles this connection."""
-        return self.scope["app"]
-
-    @property
-    def url(self) -> URL:
-        """The URL of the request; its path is always the path that was routed."""
-        try:
-            return self._url
-        except AttributeError:
-            pass
-        self._url = URL(scope=self.scope)
-        return self._url
-
-    @property
-    def base_url(self) -> URL:
-        """The URL at which the application is mounted, ending in a slash."""
-        try:
-            return self._base_url
-        except AttributeError:
-            pass
-        scope = self.scope
-        root_path = scope.get("app_root_path", scope.get("root_path", ""))
-        path = root_path if root_path.endswith("/") else root_path + "/"
-        base = {**scope, "path": path, "query_string": b"", "root_path": root_path}
-        self._base_url = URL(scope=base)
-        return self._base_url
-
-    @property
-    def headers(self) -> Headers:
-        """The header fields, names in any case."""
-        try:
-            return self._headers
-        except AttributeError:
-            pass
-        self._headers = Headers(raw=self.scope["headers"])
-        return self._headers
-
-    @property
-    def query_params(self) -> QueryParams:
-        """The parameters of the query string."""
-        try:
-            return self._query_params
-        except AttributeError:
-            pass
-        self._query_params = QueryParams(self.scope["query_string"])
-        return self._query_params
-
-    @property
-    def path_params(self) -> dict[str, Any]:
-        """The converted parameters of the path."""
-        try:
-            params: dict[str, Any] = self.scope["path_params"]
-        except KeyError:
-            return {}
-        return params
-
-    @property
-    def cookies(self) -> dict[str, str]:
-        """The cookies by name."""
-        try:
-            return self._cookies
-        except AttributeError:
-            pass
-        self._cookies = {}
-        for field in self.headers.getlist("cookie"):
-            self._cookies.update(parse_cookies(field))
-        return self._cookies
-
-    @property
-    def client(self) -> Address | None:
-        """Host and port of the peer; None when the server does not know them."""
-        host_port = self.scope.get("client")
-        return None if host_port is None else Address(*host_port)
-
-    @property
-    def session(self) -> dict[str, Any]:
-        """The session. Raises `RuntimeError` without a `SessionMiddleware`."""
-        session: dict[str, Any] = self._provided("session", "SessionMiddleware")
-        mark_accessed = getattr(session, "mark_accessed", None)
-        if mark_accessed is not None:
-            mark_accessed()
-        return session
-
-    @property
-    def auth(self) -> Any:
-        """The credentials. Raises `RuntimeError` without an `AuthenticationMiddleware`."""
-        return self._provided("auth", "AuthenticationMiddleware")
-
-    @property
-    def user(self) -> Any:
-        """The user. Raises `RuntimeError` without an `AuthenticationMiddleware`."""
-        return self._provided("user", "AuthenticationMiddleware")
-
-    def _provided(self, key: str, middleware: str) -> Any:
-        try:
-            return self.scope[key]
-        except KeyError:
-            raise RuntimeError(
-                f"request.{key} needs {middleware} in the app's middleware"
-            ) from None
-
-    @property
-    def state(self) -> StateT:
-        """What the lifespan, middleware and handlers share for this connection."""
-        try:
-            return self._state
-        except AttributeError:
-            pass
-        state: Any = State(self.scope.setdefault("state", {}))
-        self._state = state
-        return self._state
-
-    def url_for(self, name: str, /, **path_params: Any) -> URL:
-        """Return the absolute URL of the route `name`. Raises `NoMatchFound` when there is none."""
-        provider: URLPathProvider | None = self.scope.get("router") or self.scope.get("app")
-        if provider is None:
-            raise RuntimeError(f"url_for({name!r}) works only below an App or a Router")
-        path = provider.url_path_for(name, **path_params)
-        return path.make_absolute_url(base_url=self.base_url)
-
-
 async def empty_receive() -> NoReturn:
     """Stand in for `receive` where a request was made without one."""
     raise RuntimeError("This request was created without `receive`: its body cannot be read")
@@ -218,7 +73,11 @@ async def empty_send(message: Message) -> NoReturn:
 
 
 class Request(HTTPConnection[StateT]):
-    """An HTTP request. The body may be read as bytes, JSON or a stream, in any order and repeatedly."""
+    """An HTTP request. The body may be read as bytes, JSON, a form or a stream, in any order and repeatedly.
+
+    `stream()` and `multipart()` keep nothing, so nothing can follow them; a form larger than
+    `MAX_KEPT_FORM_BYTES` leaves no body behind either: read `body()` before it.
+    """
 
     # Class-level defaults: most requests never change them, so `__init__` need not set them.
     _stream_consumed = False
@@ -226,6 +85,9 @@ class Request(HTTPConnection[StateT]):
     # Messages that `is_disconnected` met before the body was read.
     _held: Sequence[Message] = ()
     _held_bytes = 0
+    # The chunks that `form` leaves behind; None where the body is gone.
+    _kept: Sequence[bytes] | None = None
+    _form: FormData | None = None
     _body: bytes
     _json: Any
 
@@ -256,27 +118,49 @@ class Request(HTTPConnection[StateT]):
             ClientDisconnect: the client went away before the body was complete.
             RuntimeError: the body was streamed before and is gone.
         """
-        if hasattr(self, "_body"):
-            yield self._body
-            yield b""
-            return
-        if self._stream_consumed:
+        body = self._find_read_body()
+        if body is not None:
+            yield body
+        else:
+            while (chunk := await self._next_chunk()) is not None:
+                yield chunk
+        yield b""
+
+    def _find_read_body(self) -> bytes | None:
+        """Return the body if it was read and kept, None if it is still to be received.
+
+        Raises:
+            RuntimeError: it was read and is gone.
+        """
+        try:
+            return self._body
+        except AttributeError:
+            pass
+        if not self._stream_consumed:
+            return None
+        if self._kept is None:
             raise RuntimeError("Stream consumed")
+        self._body = b"".join(self._kept)
+        self._kept = None
+        return self._body
+
+    async def _next_chunk(self) -> bytes | None:
+        """Return the next chunk of the body that is not empty, None at its end."""
         while not self._stream_consumed:
             if self._held:
                 message, *self._held = self._held
             else:
                 message = await self._receive()
             if message["type"] == "http.request":
-                body = message.get("body", b"")
                 if not message.get("more_body", False):
                     self._stream_consumed = True
-                if body:
-                    yield body
+                chunk: bytes = message.get("body", b"")
+                if chunk:
+                    return chunk
             elif message["type"] == "http.disconnect":
                 self._is_disconnected = True
                 raise ClientDisconnect
-        yield b""
+        return None
 
     async def body(self) -> bytes:
         """Return the whole body.
@@ -323,6 +207,76 @@ class Request(HTTPConnection[StateT]):
             raise _explain_json(body, exc) from None
         return self._json
 
+    def form(
+        self,
+        *,
+        max_files: int | float = MAX_FORM_FILES,  # noqa: PYI041
+        max_fields: int | float = MAX_FORM_FIELDS,  # noqa: PYI041
+        max_part_size: int = MAX_FORM_PART_BYTES,
+    ) -> FormOpening:
+        """Return the form: `form = await request.form()`, or `async with request.form() as form`.
+
+        The second closes its files at the end of the block. A body that is no form is an empty one.
+
+        Args:
+            max_files: the largest number of files.
+            max_fields: the largest number of fields that are no files.
+            max_part_size: the largest size of such a field, in bytes.
+
+        Raises:
+            MultiPartException: the form is malformed, cut off or over a limit; answered with 400
+                unless caught.
+            RequestBodyTooLarge: it is over `max_body_size`, or `MAX_FORM_BYTES` where none is set, or
+                its text is over `MAX_FORM_BUFFERED_BYTES`.
+            ClientDisconnect: the client went away before the form was complete.
+        """
+        return FormOpening(functools.partial(self._read_form, max_files, max_fields, max_part_size))
+
+    async def _read_form(self, max_files: float, max_fields: float, max_part_size: int) -> FormData:
+        if self._form is not None:
+            return self._form
+        headers = self.headers
+        media_type = headers.get("content-type", "").partition(";")[0].strip(" \t").lower()
+        if media_type not in {"multipart/form-data", "application/x-www-form-urlencoded"}:
+            self._form = FormData()
+            return self._form
+        # Where a `max_body_size` is set, `receive` itself keeps it.
+        limit = None if MAX_BODY_SIZE_SCOPE_KEY in self.scope else MAX_FORM_BYTES
+        body = BodyChunks(self._find_read_body(), self._next_chunk, limit)
+        parser: FormParser | MultiPartParser
+        if media_type == "multipart/form-data":
+            parser = MultiPartParser(
+                headers,
+                body,
+                max_files=max_files,
+                max_fields=max_fields,
+                max_part_size=max_part_size,
+            )
+        else:
+            parser = FormParser(headers, body, max_fields=max_fields, max_part_size=max_part_size)
+        self._form = await parser.parse()
+        self._kept = body.kept
+        return self._form
+
+    def multipart(
+        self, *, max_files: float = MAX_FORM_FILES, max_fields: float = MAX_FORM_FIELDS
+    ) -> MultipartStream:
+        """Return the parts of a multipart form as they arrive; nothing is kept.
+
+            async for part in request.multipart():
+                async for chunk in part: ...
+
+        Its size has no limit but `max_body_size`. Raises, while it is iterated over, what `form`
+        raises; `MultiPartException` also for a body that is no multipart form.
+        """
+        body = BodyChunks(self._find_read_body(), self._next_chunk, None)
+        return MultipartStream(self.headers, body, max_files=max_files, max_fields=max_fields)
+
+    async def close(self) -> None:
+        """Close the files of the form, if it was read."""
+        if self._form is not None:
+            await self._form.close()
+
     async def is_disconnected(self) -> bool:
         """Tell whether the client has gone; does not wait. What it finds of the body is kept."""
         if not self._is_disconnected and self._held_bytes <= MAX_BUFFERED_BODY_BYTES:
@@ -353,6 +307,67 @@ class Request(HTTPConnection[StateT]):
         if "http.response.early_hint" in self.scope.get("extensions", {}):
             links = [value.encode("latin-1") for value in (link, *additional_links)]
             await self._send({"type": "http.response.early_hint", "links": links})
+
+
+class FormOpening:
+    """A form that is read when this is awaited or entered; leaving it closes the files."""
+
+    __slots__ = ("_form", "_read")
+
+    _form: FormData
+
+    def __init__(self, read: Callable[[], Coroutine[Any, Any, FormData]]) -> None:
+        self._read = read
+
+    def __await__(self) -> Generator[Any, None, FormData]:
+        return self._read().__await__()
+
+    async def __aenter__(self) -> FormData:
+        self._form = await self._read()
+        return self._form
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._form.close()
+
+
+class BodyChunks:
+    """The body of a request for a form parser: counted, and `kept` as long as it is small.
+
+    No generator: one that is left half-way has to be closed, and a form may be left at any part.
+    """
+
+    __slots__ = ("_limit", "_ready", "_receive", "_size", "kept")
+
+    def __init__(
+        self, ready: bytes | None, receive: Callable[[], Awaitable[bytes | None]], limit: int | None
+    ) -> None:
+        # What was read of the body before; None while it is still to be received.
+        self._ready = None if ready is None else iter((ready,))
+        self._receive = receive
+        self._limit = limit
+        self._size = 0
+        self.kept: list[bytes] | None = []
+
+    def __aiter__(self) -> BodyChunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await self._receive() if self._ready is None else next(self._ready, None)
+        if chunk is None:
+            raise StopAsyncIteration
+        self._size += len(chunk)
+        if self._limit is not None and self._size > self._limit:
+            raise RequestBodyTooLarge(self._limit)
+        if self.kept is not None:
+            self.kept.append(chunk)
+            if self._size > MAX_KEPT_FORM_BYTES:
+                self.kept = None
+        return chunk
 
 
 def _explain_json(body: bytes, error: Exception) -> JSONDecodeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 from framework.types import Scope
 
@@ -24,6 +25,23 @@ def get_route_path(scope: Scope) -> str:
         return path
     rest = path[len(root_path) :]
     return rest if not rest or rest[0] == "/" else path
+
+
+def build_location(path: str, scope: Scope) -> str:
+    """Return a decoded path on this server, with the query of the request, for `Location`.
+
+    It has no scheme and no host, so a forged `Host` cannot appear in it, and `//` never starts it, as
+    that would name another host (RFC 3986 section 4.2).
+    """
+    root_path = scope.get("root_path", "")
+    if root_path and get_route_path(scope) == scope["path"]:
+        # A proxy took the prefix away: the client needs it.
+        path = root_path.rstrip("/") + path
+    path = "/" + path.lstrip("/")
+    # What the server could not decode goes back as the bytes it was.
+    location = quote(path, safe="/:@!$&'()*+,;=~", errors="surrogateescape")
+    query: bytes = scope.get("query_string", b"")
+    return f"{location}?{query.decode('latin-1')}" if query else location
 
 
 def quote_path(path: str) -> str:

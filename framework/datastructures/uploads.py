@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import BinaryIO
 
 from framework._http.filenames import find_safe_filename
-from framework.concurrency import run_in_threadpool
+from framework.concurrency import file_threads
 from framework.datastructures.headers import Headers
 from framework.datastructures.multidict import ImmutableMultiDict
 
@@ -66,7 +66,7 @@ class UploadFile:
     async def write(self, data: bytes) -> None:
         """Write at the current position."""
         if self._will_roll(len(data)):
-            await run_in_threadpool(self.file.write, data)
+            await file_threads.run(self.file.write, data)
         else:
             self.file.write(data)
         if self.size is not None:
@@ -76,21 +76,21 @@ class UploadFile:
         """Return at most `size` bytes from the current position, all that is left by default."""
         if self._in_memory:
             return self.file.read(size)
-        return await run_in_threadpool(self.file.read, size)
+        return await file_threads.run(self.file.read, size)
 
     async def seek(self, offset: int) -> None:
         """Go to `offset` bytes from the start."""
         if self._in_memory:
             self.file.seek(offset)
         else:
-            await run_in_threadpool(self.file.seek, offset)
+            await file_threads.run(self.file.seek, offset)
 
     async def close(self) -> None:
         """Close the file, which removes it if it is a temporary one."""
         if self._in_memory:
             self.file.close()
         else:
-            await run_in_threadpool(self.file.close)
+            await file_threads.run(self.file.close)
 
     def __repr__(self) -> str:
         return (

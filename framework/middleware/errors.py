@@ -10,7 +10,7 @@ from typing import Any
 from framework._callables import is_async_callable
 from framework._defaults import DEBUG_PAGE_CONTEXT_LINES, DEBUG_PAGE_FRAMES
 from framework._exception_handler import STARTED_SCOPE_KEY, TrackedSend
-from framework.concurrency import run_in_threadpool
+from framework.concurrency import file_threads, run_in_threadpool
 from framework.middleware.exceptions import INNER_SEND_SCOPE_KEY
 from framework.requests import Request
 from framework.responses import HTMLResponse, PlainTextResponse, Response
@@ -61,12 +61,12 @@ class ServerErrorMiddleware:
             await self.app(scope, receive, send)
             return
         tracked = TrackedSend(send)
+        inner_send = scope[INNER_SEND_SCOPE_KEY] = [send]
         try:
             await self.app(scope, receive, tracked)
         except Exception as exc:
             if not tracked.started:
-                inner_send = scope.get(INNER_SEND_SCOPE_KEY, send)
-                await self.answer(exc, scope, receive, inner_send)
+                await self.answer(exc, scope, receive, inner_send[0])
             raise
 
     async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,7 +77,7 @@ class ServerErrorMiddleware:
         request: Request[Any] = Request(scope)
         if self.debug:
             # Reading source files blocks: not on the event loop.
-            response = await run_in_threadpool(self.debug_response, request, exc)
+            response = await file_threads.run(self.debug_response, request, exc)
         elif self.handler is None:
             response = self.error_response(request, exc)
         elif is_async_callable(self.handler):

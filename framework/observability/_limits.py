@@ -47,6 +47,13 @@ DURATION_BUCKETS_SECONDS: Final = (
     10.0,
 )
 
+# Names of background tasks that get time series of their own, in each worker. Names come from code,
+# not from clients; this bounds functions that are made at run time.
+MAX_TASK_NAMES: Final = 200
+
+# Upper bounds of the background task duration histogram, in seconds.
+TASK_DURATION_BUCKETS_SECONDS: Final = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0)
+
 # How often a worker measures its memory and open descriptors.
 SAMPLE_INTERVAL_SECONDS: Final = 5.0
 

@@ -17,17 +17,40 @@ from framework.observability._limits import (
 _REPORTED: Final = "_observability_reported"
 
 
-def mark_reported(exc: BaseException) -> None:
-    """Remember on the exception that it has been logged; a server above may log it again."""
+def mark_reported(exc: BaseException, request_id: str | None = None) -> None:
+    """Remember on the exception that it has been logged, and with the id of which request."""
     try:
-        setattr(exc, _REPORTED, True)
+        setattr(exc, _REPORTED, request_id or True)
     except AttributeError:
         return  # a class with __slots__ and no room: at worst it is logged twice
 
 
 def is_reported(exc: BaseException) -> bool:
     """Say whether the exception has been logged."""
-    return getattr(exc, _REPORTED, False)
+    return bool(getattr(exc, _REPORTED, False))
+
+
+def is_reported_for(exc: BaseException, request_id: str) -> bool:
+    """Say whether the exception, or each one of a group, has been logged with the id of this request.
+
+    The same instance (a module constant) may be raised by one request after another.
+    """
+    if getattr(exc, _REPORTED, None) == request_id:
+        return True
+    return isinstance(exc, BaseExceptionGroup) and all(
+        is_reported_for(member, request_id) for member in exc.exceptions
+    )
+
+
+def forget_traceback(exc: BaseException) -> None:
+    """Let go of the frames of an exception that goes no further, and of the members of a group.
+
+    An instance that is raised again and again (a module constant) would keep those of every request.
+    """
+    exc.__traceback__ = None
+    if isinstance(exc, BaseExceptionGroup):
+        for member in exc.exceptions:
+            forget_traceback(member)
 
 
 def describe_exception(exc: BaseException) -> list[dict[str, Any]]:

@@ -22,10 +22,13 @@ from typing import Any, Final
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, values
 from prometheus_client.multiprocess import mark_process_dead
 
+from framework.concurrency import background_threads, endpoint_threads, file_threads
 from framework.observability._limits import (
     DURATION_BUCKETS_SECONDS,
     MAX_LABEL_SETS,
+    MAX_TASK_NAMES,
     SAMPLE_INTERVAL_SECONDS,
+    TASK_DURATION_BUCKETS_SECONDS,
 )
 from framework.observability.logging import get_logger
 from framework.observability.process import (
@@ -39,7 +42,9 @@ __all__ = [
     "MULTIPROCESS_DIRECTORY_VARIABLE",
     "OTHER_METHOD",
     "OVERFLOW_ROUTE",
+    "OVERFLOW_TASK",
     "UNMATCHED_ROUTE",
+    "BackgroundMetrics",
     "Counter",
     "Gauge",
     "Histogram",
@@ -54,6 +59,13 @@ MULTIPROCESS_DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 UNMATCHED_ROUTE: Final = "__unmatched__"
 OVERFLOW_ROUTE: Final = "__overflow__"
 OTHER_METHOD: Final = "OTHER"
+OVERFLOW_TASK: Final = "__overflow__"
+
+_THREAD_GAUGES: Final = {
+    "limit": "Threads that may work at the same time.",
+    "used": "Threads that are busy.",
+    "waiting": "Calls that wait for a thread.",
+}
 
 # RFC 9110, PATCH (RFC 5789) and QUERY. A label never comes from the client.
 _METHODS: Final = frozenset(
@@ -83,11 +95,48 @@ values.ValueClass = _build_value
 _Series = tuple[Callable[[], None], Callable[[float], None]]
 
 
+class BackgroundMetrics:
+    """Counts and times background tasks by name and outcome.
+
+    `background_tasks_total` (outcome: `succeeded`, `failed`, `cancelled`) and
+    `background_task_duration_seconds` (histogram).
+    """
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self._tasks = Counter(
+            "background_tasks_total",
+            "Background tasks that have ended.",
+            ("task", "outcome"),
+            registry=registry,
+        )
+        self._durations = Histogram(
+            "background_task_duration_seconds",
+            "Seconds of a background task, waiting for a thread included.",
+            ("task",),
+            buckets=TASK_DURATION_BUCKETS_SECONDS,
+            registry=registry,
+        )
+        self._names: set[str] = set()
+
+    def end(self, task: str, outcome: str, seconds: float) -> None:
+        """Count one task that has ended."""
+        if task not in self._names:
+            if len(self._names) >= MAX_TASK_NAMES:
+                task = OVERFLOW_TASK
+            self._names.add(task)
+        try:
+            self._tasks.labels(task, outcome).inc()
+            self._durations.labels(task).observe(seconds)
+        except OSError:  # as in HttpMetrics: the work matters more than the counts
+            _log.warning("metrics not written", exc_info=True, task=task)
+
+
 class HttpMetrics:
     """Counts and times requests by method, route template and status.
 
     `http_requests_total`, `http_request_duration_seconds` (histogram), `http_requests_in_flight`, and
-    for each worker `process_worker_resident_memory_bytes` and `process_worker_open_fds`.
+    for each worker `process_worker_resident_memory_bytes` and `process_worker_open_fds`. Threads by
+    pool: `threads_limit`, `threads_used`, `threads_waiting`. `background` has the background tasks.
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
@@ -123,6 +172,17 @@ class HttpMetrics:
             multiprocess_mode="livemax",
             registry=registry,
         )
+        self._threads = {
+            field: Gauge(
+                f"threads_{field}",
+                help_text,
+                ("pool",),
+                multiprocess_mode="livesum",
+                registry=registry,
+            )
+            for field, help_text in _THREAD_GAUGES.items()
+        }
+        self.background = BackgroundMetrics(registry)
         self._series: dict[tuple[str, str, int], _Series] = {}
         self._stopped: threading.Event | None = None
         self.begin: Callable[[], None] = self._in_flight.inc
@@ -141,12 +201,15 @@ class HttpMetrics:
         observe(seconds)
 
     def sample_worker(self) -> None:
-        """Measure the memory and the open descriptors of this process."""
+        """Measure the memory, the open descriptors and the busy threads of this process."""
         slot = worker_slot() or "0"
         self._resident_bytes.labels(slot).set(read_resident_bytes())
         descriptors = count_open_fds()
         if descriptors is not None:
             self._open_fds.labels(slot).set(descriptors)
+        for pool in (endpoint_threads, file_threads, background_threads):
+            for field, value in pool.statistics()._asdict().items():
+                self._threads[field].labels(pool.name).set(value)
 
     def start_worker(self) -> None:
         """Begin to measure this process, now and every five seconds, in a thread.

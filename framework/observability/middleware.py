@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Collection
 from time import perf_counter
 from typing import Any, Final
 
+from framework.background import observe_background_tasks
 from framework.exceptions import ClientDisconnect, WebSocketDisconnect
 from framework.observability._limits import MAX_LOGGED_PATH_CHARACTERS
-from framework.observability._tracebacks import mark_reported
+from framework.observability._tracebacks import forget_traceback, is_reported_for, mark_reported
+from framework.observability.background import BackgroundReporter
 from framework.observability.context import (
     REQUEST_ID_HEADER,
     REQUEST_ID_SCOPE_KEY,
@@ -46,6 +48,9 @@ class ObservabilityMiddleware:
     begun and cannot be completed, so that the server closes the connection.
 
     A WebSocket connection gets an id and one line, `websocket`, with its close code.
+
+    While the lifespan runs, background tasks are counted and timed, and each failure is logged once,
+    as the event `background task failed`. The threads of `framework.concurrency` are measured.
 
     Args:
         app: the application.
@@ -85,14 +90,22 @@ class ObservabilityMiddleware:
                 exchange.close()
         elif kind == "websocket":
             await self._observe_websocket(scope, receive, send)
-        elif kind == "lifespan" and self.metrics is not None:
-            self.metrics.start_worker()
+        elif kind == "lifespan":
+            await self._observe_lifespan(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _observe_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        metrics = self.metrics
+        reporter = BackgroundReporter(None if metrics is None else metrics.background)
+        with observe_background_tasks(reporter):
+            if metrics is not None:
+                metrics.start_worker()
             try:
                 await self.app(scope, receive, send)
             finally:
-                self.metrics.stop_worker()
-        else:
-            await self.app(scope, receive, send)
+                if metrics is not None:
+                    metrics.stop_worker()
 
     async def _observe_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = _WebSocketConnection(self, scope, receive, send)
@@ -108,7 +121,10 @@ class ObservabilityMiddleware:
             connection.close()
 
     def report(self, exc: Exception, scope: Scope) -> None:
-        """Log an exception with the context of its request."""
+        """Log an exception with the context of its request, unless its background task has."""
+        if is_reported_for(exc, scope[REQUEST_ID_SCOPE_KEY]):
+            mark_reported(exc)  # a group of them, too
+            return
         self.errors.error(
             "unhandled exception",
             method=scope.get("method"),
@@ -192,14 +208,15 @@ class _HttpExchange:
                 self._finish(CLIENT_CLOSED_REQUEST)
             return
         self.observer.report(exc, self.scope)
+        if self.status and not self.is_finished and not is_lost:
+            self._finish(500)
+            raise exc
+        forget_traceback(exc)
         if self.is_finished:
             return  # the response is complete: what failed came after it
         if is_lost:
             self._finish(500)  # a fault of ours stays one, whether the client waited or not
             return
-        if self.status:
-            self._finish(500)
-            raise exc
         await self({"type": "http.response.start", "status": 500, "headers": _ERROR_HEADERS})
         await self({"type": "http.response.body", "body": _ERROR_BODY})
 

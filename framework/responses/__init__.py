@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from framework.exceptions import MalformedRangeHeader, RangeNotSatisfiable
 from framework.responses.base import (
     HTMLResponse,
     JSONResponse,
@@ -9,13 +10,20 @@ from framework.responses.base import (
     RedirectResponse,
     Response,
 )
+from framework.responses.files import FileResponse
+from framework.responses.sse import EventSourceResponse, ServerSentEvent
 from framework.responses.streaming import StreamingResponse
 
 __all__ = [
+    "EventSourceResponse",
+    "FileResponse",
     "HTMLResponse",
     "JSONResponse",
+    "MalformedRangeHeader",
     "PlainTextResponse",
+    "RangeNotSatisfiable",
     "RedirectResponse",
     "Response",
+    "ServerSentEvent",
     "StreamingResponse",
 ]

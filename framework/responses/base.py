@@ -24,6 +24,7 @@ __all__ = [
     "RedirectResponse",
     "Response",
     "SameSite",
+    "encode_json",
 ]
 
 SameSite = Literal["lax", "strict", "none"]
@@ -253,6 +254,16 @@ def _as_builtin(value: Any) -> Any:
 _encode_json = msgspec.json.Encoder(enc_hook=_as_builtin).encode
 
 
+def encode_json(content: Any) -> bytes:
+    """Return a value as JSON. Raises `TypeError` for what JSON has no form for."""
+    try:
+        return _encode_json(content)
+    except TypeError:
+        # Keys that only the standard library turns into text (None, True), or its clear error.
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8")
+
+
 class JSONResponse(Response):
     """A value as JSON: what the standard library encodes and what msgspec does (dates, UUIDs, structs).
 
@@ -272,12 +283,7 @@ class JSONResponse(Response):
         super().__init__(content, status_code, headers, media_type, background)
 
     def render(self, content: Any) -> bytes:
-        try:
-            return _encode_json(content)
-        except TypeError:
-            # Keys that only the standard library turns into text (None, True), or its clear error.
-            text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-            return text.encode("utf-8")
+        return encode_json(content)
 
 
 class RedirectResponse(Response):

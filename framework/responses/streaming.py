@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import anyio
+import anyio.lowlevel
 
+from framework._defaults import CHUNKS_BETWEEN_CHECKPOINTS
 from framework.background import BackgroundTask
 from framework.concurrency import iterate_in_threadpool
 from framework.exceptions import ClientDisconnect
+from framework.responses._watching import run_while_connected, wait_for_disconnect
 from framework.responses.base import DenialSend, Response
-from framework.types import Receive, Scope, Send
+from framework.types import Message, Receive, Scope, Send
 
 __all__ = [
     "AsyncContentStream",
@@ -18,7 +22,10 @@ __all__ = [
     "ContentStream",
     "StreamingResponse",
     "SyncContentStream",
+    "iterate",
 ]
+
+T = TypeVar("T")
 
 Content = str | bytes | memoryview
 SyncContentStream = Iterable[Content]
@@ -29,8 +36,8 @@ ContentStream = AsyncContentStream | SyncContentStream
 class StreamingResponse(Response):
     """Send what an (async) iterable gives, chunk by chunk.
 
-    When the client goes away the iterable is closed, wherever it waits; a plain iterable is advanced
-    in a worker thread.
+    When the client goes away the iterable is closed, wherever it waits. A plain iterable is advanced
+    in a worker thread, a list or a tuple is not: it cannot block.
     """
 
     body_iterator: AsyncContentStream
@@ -43,10 +50,7 @@ class StreamingResponse(Response):
         media_type: str | None = None,
         background: BackgroundTask | None = None,
     ) -> None:
-        if isinstance(content, AsyncIterable):
-            self.body_iterator = content
-        else:
-            self.body_iterator = iterate_in_threadpool(content)
+        self.body_iterator = iterate(content)
         self.status_code = status_code
         if media_type is not None:
             self.media_type = media_type
@@ -55,8 +59,7 @@ class StreamingResponse(Response):
 
     async def listen_for_disconnect(self, receive: Receive) -> None:
         """Return when the client has gone."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await wait_for_disconnect(receive)
 
     async def stream_response(self, send: Send) -> None:
         """Send head, chunks and end."""
@@ -67,12 +70,18 @@ class StreamingResponse(Response):
                 "headers": self.raw_headers,
             }
         )
+        until_checkpoint = CHUNKS_BETWEEN_CHECKPOINTS
         try:
             async for chunk in self.body_iterator:
                 body = chunk.encode(self.charset) if isinstance(chunk, str) else chunk
                 await send({"type": "http.response.body", "body": body, "more_body": True})
-        finally:
+                until_checkpoint -= 1
+                if not until_checkpoint:
+                    await anyio.lowlevel.checkpoint()
+                    until_checkpoint = CHUNKS_BETWEEN_CHECKPOINTS
+        except BaseException:
             await self._close_iterator()
+            raise
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _close_iterator(self) -> None:
@@ -85,31 +94,61 @@ class StreamingResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await self.stream_response(DenialSend(send))
-        elif scope.get("asgi", {}).get("spec_version", "2.0") >= "2.4":
-            # Since ASGI 2.4 `send` raises OSError once the client has gone.
-            try:
-                await self.stream_response(send)
-            except OSError:
-                raise ClientDisconnect from None
-        else:
-            await self._stream_until_disconnect(receive, send)
+        elif not tells_disconnect(scope):
+            await self._stream_while_connected(receive, send)
+        elif _may_have_body(scope):
+            await self.stream_response(_TellingSend(send))
+        elif not await self._stream_while_connected(receive, _TellingSend(send)):
+            raise ClientDisconnect
         if self.background is not None:
             await self.background()
 
-    async def _stream_until_disconnect(self, receive: Receive, send: Send) -> None:
-        failure: BaseException | None = None
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._watch, receive, tasks.cancel_scope)
-                await self.stream_response(send)
-                tasks.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            if len(group.exceptions) > 1:
-                raise
-            failure = group.exceptions[0]
-        if failure is not None:
-            raise failure  # the stream's own failure, bare: that is what callers expect
+    async def _stream_while_connected(self, receive: Receive, send: Send) -> bool:
+        return await run_while_connected(
+            self.stream_response(send), lambda: self.listen_for_disconnect(receive)
+        )
 
-    async def _watch(self, receive: Receive, scope: anyio.CancelScope) -> None:
-        await self.listen_for_disconnect(receive)
-        scope.cancel()
+
+class _TellingSend:
+    """Raises `ClientDisconnect` for the OSError of `send`; that of an iterator is another matter."""
+
+    __slots__ = ("send",)
+
+    def __init__(self, send: Send) -> None:
+        self.send = send
+
+    async def __call__(self, message: Message) -> None:
+        try:
+            await self.send(message)
+        except OSError:
+            raise ClientDisconnect from None
+
+
+def iterate(content: AsyncIterable[T] | Iterable[T]) -> AsyncIterable[T]:
+    """Return an async iterable over an iterable of either kind."""
+    if isinstance(content, AsyncIterable):
+        return content
+    if isinstance(content, list | tuple):
+        return _iterate_items(content)
+    return iterate_in_threadpool(content)
+
+
+async def _iterate_items(items: Sequence[T]) -> AsyncIterator[T]:
+    for item in items:
+        yield item
+
+
+def tells_disconnect(scope: Scope) -> bool:
+    """Say whether `send` raises OSError once the client has gone, as it does since ASGI 2.4."""
+    version: str = scope.get("asgi", {}).get("spec_version", "2.0")
+    # PERF: all versions there are compare as texts; numbers of two digits are taken apart.
+    return version >= "2.4" if len(version) == 3 else _parse_version(version) >= (2, 4)
+
+
+def _parse_version(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split("."))
+
+
+def _may_have_body(scope: Scope) -> bool:
+    """Say whether the stream may yet read a body, which a second reader would take from it."""
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])

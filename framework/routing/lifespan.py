@@ -5,14 +5,21 @@ from __future__ import annotations
 import inspect
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from types import TracebackType
 from typing import Any
 
 from framework.exceptions import StarletteDeprecationWarning
 from framework.types import Lifespan, Receive, Scope, Send
 
 __all__ = [
+    "MountedLifespans",
     "build_lifespan",
     "run_lifespan",
 ]
@@ -57,6 +64,87 @@ def _lift(lifespan: Callable[[Any], Iterator[Any]]) -> Lifespan[Any]:
             yield state
 
     return lifted
+
+
+class MountedLifespans:
+    """A router's own lifespan around those of all applications mounted below `routes`.
+
+    An application takes part when it, its `router`, or what its middleware wraps (`app`) has a
+    `lifespan_context`. It is entered once, however often the application is mounted; a mounted router
+    is entered with the application that it belongs to.
+    """
+
+    __slots__ = ("_own", "_routes")
+
+    def __init__(self, own: Lifespan[Any], routes: Iterable[Any]) -> None:
+        self._own: Any = own
+        self._routes = routes
+
+    @asynccontextmanager
+    async def __call__(self, app: Any) -> Any:
+        state: dict[str, Any] = {}
+        async with AsyncExitStack() as stack:
+            await _enter(stack, self._own, app, state)
+            for owner, lifespan in _list_lifespans(self._routes, app, {id(app)}):
+                await _enter(stack, lifespan, owner, state)
+            yield state or None
+
+
+class _OrderlyExit:
+    """Leaves a lifespan as at any shutdown, also where another one has failed to start or to stop.
+
+    An error thrown into it would skip what is written behind its `yield`. A cancellation does so.
+    """
+
+    __slots__ = ("_manager",)
+
+    def __init__(self, manager: AbstractAsyncContextManager[Any]) -> None:
+        self._manager = manager
+
+    async def leave(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if not isinstance(exc, Exception):
+            return await self._manager.__aexit__(exc_type, exc, traceback)
+        await self._manager.__aexit__(None, None, None)
+        return False
+
+
+async def _enter(stack: AsyncExitStack, lifespan: Any, app: Any, state: dict[str, Any]) -> None:
+    manager = lifespan(app)
+    given = await manager.__aenter__() or {}
+    stack.push_async_exit(_OrderlyExit(manager).leave)
+    twice = sorted(state.keys() & given.keys())
+    if twice:
+        raise RuntimeError(
+            f"The lifespan of {app!r} yields {twice!r}, which another one has yielded before: "
+            "with mount_lifespans all share one state, so rename them in one of the two"
+        )
+    state.update(given)
+
+
+def _list_lifespans(routes: Iterable[Any], owner: Any, seen: set[int]) -> Iterator[tuple[Any, Any]]:
+    """Yield the lifespan of what is mounted with the application it belongs to, outer ones first.
+
+    What was `seen` before (by identity) is passed over, with all that is below it.
+    """
+    for route in routes:
+        if not hasattr(route, "routes"):
+            continue
+        app = getattr(route, "_base_app", getattr(route, "app", None))
+        while app is not None and id(app) not in seen:
+            seen.add(id(app))
+            router = getattr(app, "router", app)
+            lifespan = getattr(router, "lifespan_context", None)
+            if lifespan is not None:
+                owner_below = owner if router is app else app
+                yield owner_below, lifespan
+                yield from _list_lifespans(router.routes, owner_below, seen)
+                break
+            app = getattr(app, "app", None)
 
 
 async def run_lifespan(

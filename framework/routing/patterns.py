@@ -13,6 +13,7 @@ from framework.convertors import (
     Convertor,
     FloatConvertor,
     IntegerConvertor,
+    PathConvertor,
     StringConvertor,
     UUIDConvertor,
 )
@@ -82,18 +83,22 @@ class PathPattern:
         is_segmental: whether `segments` and `captures` say everything, so that the regular expression
             need not be asked.
         is_open: whether more may follow `segments` (`{name:path}`, own convertors, mounts).
+        takes_rest: whether it takes whatever follows `segments`, one slash at least (mounts, and a
+            `{name:path}` that is the whole last segment).
     """
 
-    __slots__ = ("captures", "is_open", "is_segmental", "segments")
+    __slots__ = ("captures", "is_open", "is_segmental", "segments", "takes_rest")
 
     def __init__(
         self, template: str, convertors: dict[str, Convertor[Any]], *, is_prefix: bool = False
     ) -> None:
         self.is_open = is_prefix
         self.is_segmental = not is_prefix
+        self.takes_rest = is_prefix
         self.segments: list[str | None] = []
         self.captures: list[tuple[int, str, SegmentFinder | None]] = []
-        for position, segment in enumerate(template.split("/")[1:], start=1):
+        segments = template.split("/")[1:]
+        for position, segment in enumerate(segments, start=1):
             params = [name for name, _ in PARAM_REGEX.findall(segment)]
             if not params:
                 self.segments.append(segment)
@@ -102,6 +107,8 @@ class PathPattern:
             if not all(kind in _SEGMENT_FINDERS for kind in kinds):
                 # This parameter may hold slashes: from here on the regular expression decides.
                 self.is_open, self.is_segmental = True, False
+                is_whole_end = position == len(segments) and PARAM_REGEX.fullmatch(segment)
+                self.takes_rest = bool(is_whole_end) and kinds[0] is PathConvertor and not is_prefix
                 break
             self.segments.append(None)
             if PARAM_REGEX.fullmatch(segment):

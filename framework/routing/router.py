@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from framework._exception_handler import HANDLERS_SCOPE_KEY, build_tracked, run_tracked
 from framework._http.paths import get_route_path
@@ -13,19 +12,19 @@ from framework.exceptions import HTTPException, NoMatchFound
 from framework.middleware import Middleware
 from framework.requests import Request
 from framework.responses import RedirectResponse, Response
-from framework.routing.lifespan import build_lifespan, run_lifespan
+from framework.routing.hidden import log_hidden_routes
+from framework.routing.hosts import Host
+from framework.routing.lifespan import MountedLifespans, build_lifespan, run_lifespan
 from framework.routing.patterns import PathPattern, compile_path, convert_params
+from framework.routing.redirects import find_slash_redirect
 from framework.routing.refusals import answer_refusal, build_method_refusal, refuse
-from framework.routing.routes import (
-    BaseRoute,
-    Match,
-    Route,
-    build_stack,
-)
+from framework.routing.routes import BaseRoute, Match, Route, build_stack
 from framework.routing.table import RouteList
 from framework.routing.tree import Candidate
-from framework.routing.urls import find_url_path, replace_params
+from framework.routing.urls import find_child_name, find_url_path, replace_params
+from framework.routing.websockets import WebSocketRoute
 from framework.types import ASGIApp, Lifespan, Receive, Scope, Send
+from framework.websockets import WebSocket, WebSocketClose
 
 __all__ = [
     "ROUTE_PREFIX_SCOPE_KEY",
@@ -37,6 +36,7 @@ __all__ = [
 ROUTE_PREFIX_SCOPE_KEY = "framework.route_prefix"
 
 _NO_METHODS: frozenset[str] = frozenset()
+_NO_ROUTES: dict[str, Any] = {}
 
 
 class Router:
@@ -49,6 +49,9 @@ class Router:
         lifespan: an async context manager function of the app, around the life of the process.
         middleware: around all routes, the first outermost.
         max_body_size: bytes that the body of a request may have; routes may set their own.
+        mount_lifespans: enter the lifespans of all applications mounted below too, each once, in the
+            order of the routes and after the router's own, and leave them in reverse; one that fails
+            to start stops those before it. What they yield is put together; no key may come twice.
     """
 
     def __init__(
@@ -60,11 +63,13 @@ class Router:
         *,
         middleware: Sequence[Middleware] | None = None,
         max_body_size: int | None = None,
+        mount_lifespans: bool = False,
     ) -> None:
         self._routes = RouteList(routes or ())
         self.redirect_slashes = redirect_slashes
         self.default: ASGIApp = self.not_found if default is None else default
         self.lifespan_context: Any = build_lifespan(lifespan)
+        self.mount_lifespans = mount_lifespans
         self.middleware_stack = build_stack(self.app, middleware, max_body_size)
 
     @property
@@ -98,7 +103,8 @@ class Router:
         if "router" not in scope:
             scope["router"] = self
         if scope["type"] != "http":
-            return self._route_connection(scope, receive, send)
+            is_socket = scope["type"] == "websocket"
+            return (self._find_socket if is_socket else self.lifespan)(scope, receive, send)
         path = get_route_path(scope) if scope.get("root_path") else scope["path"]
         index = self._routes.route_index or self._routes.build_index()
         by_method = index.static.get(path)
@@ -179,10 +185,17 @@ class Router:
     def _miss(
         self, segments: list[str], scope: Scope, receive: Receive, send: Send
     ) -> Awaitable[None]:
-        """Redirect to the path with or without its last slash if that is routed, else answer 404."""
-        location = self._find_slash_redirect(segments, scope) if self.redirect_slashes else None
-        if location is not None:
-            return RedirectResponse(location)(scope, receive, send)
+        """Redirect to the path with or without its last slash if that is routed, else answer 404.
+
+        A WebSocket is never redirected: clients do not follow.
+        """
+        if scope["type"] == "websocket":
+            return self.default(scope, receive, send)
+        if self.redirect_slashes:
+            index = self._routes.route_index or self._routes.build_index()
+            location = find_slash_redirect(index, segments, scope)
+            if location is not None:
+                return RedirectResponse(location)(scope, receive, send)
         is_own = self.default == self.not_found and type(self).not_found is Router.not_found
         if is_own and self._is_outermost(scope):
             return answer_refusal(404, None, scope, receive, send)
@@ -192,61 +205,45 @@ class Router:
         """Whether nothing stands between this router and the exception handlers of an application."""
         return scope["router"] is self and not self.has_middleware and HANDLERS_SCOPE_KEY in scope
 
-    def _find_slash_redirect(self, segments: list[str], scope: Scope) -> str | None:
-        """Return where to redirect, None when there is nothing to redirect to.
-
-        The location has no scheme and no host, so a forged `Host` cannot appear in it, and `//` never
-        starts it, as that would name another host (RFC 3986 section 4.2).
-        """
-        path: str = scope["path"]
-        if segments[-1] or len(segments) == 1:
-            segments.append("")
-            location = path + "/"
-        elif len(segments) == 2:  # the root itself
-            return None
-        else:
-            location = path.rstrip("/")
-            segments = get_route_path({**scope, "path": location}).split("/")
-        index = self._routes.route_index or self._routes.build_index()
+    def _find_socket(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return what answers a WebSocket: the same look-up, in an index of its own."""
+        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+        index = self._routes.find_websocket_index()
+        route: WebSocketRoute | None = index.static.get(path, _NO_ROUTES).get("websocket")
+        if route is not None:
+            scope["route"] = route
+            scope["endpoint"] = route.endpoint
+            scope.setdefault("path_params", {})
+            return route.app(scope, receive, send)
+        segments = path.split("/")
         candidates = index.find_candidates(segments)
-        if not candidates or not location or path.startswith("//"):
-            return None
-        other = {**scope, "path": location}
-        if all(candidate.route.matches(other)[0] is Match.NONE for candidate in candidates):
-            return None
-        root_path = scope.get("root_path", "")
-        if root_path and get_route_path(scope) == path:
-            location = (
-                root_path.rstrip("/") + location
-            )  # a proxy took the prefix away: the client needs it
-        location = quote(location, safe="/:@!$&'()*+,;=~")
-        query = scope.get("query_string", b"")
-        return f"{location}?{query.decode('latin-1')}" if query else location
-
-    async def _route_connection(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Route what is not HTTP: the lifespan is served here, for a WebSocket every route is asked."""
-        if scope["type"] == "lifespan":
-            await self.lifespan(scope, receive, send)
-            return
-        for route in self.routes:
-            match, child_scope = route.matches(scope)
-            if match is Match.FULL:
-                scope["route"] = route
-                scope.update(child_scope)
-                await route.handle(scope, receive, send)
-                return
-        await self.default(scope, receive, send)
+        for candidate in candidates:
+            if not candidate.is_simple:
+                return self._ask_routes(candidates, segments, scope, receive, send)
+            params = candidate.find_params(segments)
+            if params is not None:
+                found: WebSocketRoute = candidate.route
+                scope["route"] = found
+                scope["endpoint"] = found.endpoint
+                outer = scope.get("path_params")
+                scope["path_params"] = {**outer, **params} if outer else params
+                return found.app(scope, receive, send)
+        return self.default(scope, receive, send)
 
     async def not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 404, or refuse a WebSocket. Raises `HTTPException` below an application."""
         if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+            await WebSocketClose()(scope, receive, send)
             return
         await refuse(HTTPException(404), scope, receive, send)
 
     async def lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the lifespan scope."""
-        await run_lifespan(self.lifespan_context, scope, receive, send)
+        """Serve the lifespan scope, after a report of routes that no request can reach."""
+        log_hidden_routes(self.routes)
+        context = self.lifespan_context
+        if self.mount_lifespans:
+            context = MountedLifespans(context, self.routes)
+        await run_lifespan(context, scope, receive, send)
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         """Return the path of the first route `name` with these parameters, else raise `NoMatchFound`."""
@@ -256,8 +253,12 @@ class Router:
         return path
 
     def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
-        """Add an application below a path."""
+        """Add an application below a path; see `Mount`."""
         self.routes.append(Mount(path, app=app, name=name))
+
+    def host(self, host: str, app: ASGIApp, name: str | None = None) -> None:
+        """Add an application for a host; see `Host`."""
+        self.routes.append(Host(host, app=app, name=name))
 
     def add_route(
         self,
@@ -271,6 +272,15 @@ class Router:
         self.routes.append(
             Route(path, endpoint, methods=methods, name=name, include_in_schema=include_in_schema)
         )
+
+    def add_websocket_route(
+        self,
+        path: str,
+        endpoint: Callable[[WebSocket[Any]], Awaitable[None]],
+        name: str | None = None,
+    ) -> None:
+        """Add a WebSocket endpoint; see `WebSocketRoute`."""
+        self.routes.append(WebSocketRoute(path, endpoint, name=name))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Router) and self.routes == other.routes
@@ -343,9 +353,8 @@ class Mount(BaseRoute):
     def as_candidate(self, position: int) -> Candidate:
         if type(self).matches is not Mount.matches:
             return super().as_candidate(position)
-        return Candidate(
-            position, self, PathPattern(self.path, self.param_convertors, is_prefix=True)
-        )
+        pattern = PathPattern(self.path, self.param_convertors, is_prefix=True)
+        return Candidate(position, self, pattern)
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         if self.name is not None and name == self.name and "path" in path_params:
@@ -353,8 +362,7 @@ class Mount(BaseRoute):
             path, unused = replace_params(self.path_format, self.param_convertors, params)
             if not unused:
                 return URLPath(path=path)
-        elif self.name is None or name.startswith(self.name + ":"):
-            child = name if self.name is None else name[len(self.name) + 1 :]
+        elif (child := find_child_name(self.name, name)) is not None:
             params = {**path_params, "path": ""}
             prefix, unused = replace_params(self.path_format, self.param_convertors, params)
             if "path" in path_params:

@@ -256,7 +256,8 @@ class Route(BaseRoute):
             return super().as_candidate(position)
         is_direct = self.handler is not None and type(self).handle is Route.handle
         pattern = PathPattern(self.path, self.param_convertors)
-        return Candidate(position, self, pattern, self.methods or (), is_direct=is_direct)
+        methods = self.methods or ()
+        return Candidate(position, self, pattern, methods, scope_type="http", is_direct=is_direct)
 
     def __eq__(self, other: object) -> bool:
         return (

@@ -19,13 +19,21 @@ class RouteList(list[BaseRoute]):
     def __init__(self, routes: Iterable[BaseRoute] = ()) -> None:
         super().__init__(routes)
         self.route_index: RouteIndex | None = None
+        # Built together with the former; of no value while that is None.
+        self.websocket_index = RouteIndex(())
 
     def build_index(self) -> RouteIndex:
-        """Build the index, keep it until the next change, and return it."""
-        self.route_index = RouteIndex(
-            route.as_candidate(position) for position, route in enumerate(self)
-        )
+        """Build both indexes, keep them until the next change, and return the one for HTTP."""
+        candidates = [route.as_candidate(position) for position, route in enumerate(self)]
+        self.websocket_index = RouteIndex(each for each in candidates if each.scope_type != "http")
+        self.route_index = RouteIndex(each for each in candidates if each.scope_type != "websocket")
         return self.route_index
+
+    def find_websocket_index(self) -> RouteIndex:
+        """Return the index of what answers to WebSockets, up to date."""
+        if self.route_index is None:
+            self.build_index()
+        return self.websocket_index
 
     def append(self, route: BaseRoute) -> None:
         self.route_index = None

@@ -28,12 +28,21 @@ class Candidate:
         route: the route, handed back as it is.
         pattern: its template; None for a route that only its own `matches` understands.
         methods: what it answers to; empty for every method.
+        scope_type: the kind of connection it answers to, `http` or `websocket`; empty for both.
         captures: its parameters by segment.
         is_simple: whether segments and method alone decide, so that `route.matches` need not be asked,
             and the router may call `route.app` without going through `route.handle`.
     """
 
-    __slots__ = ("captures", "is_simple", "methods", "pattern", "position", "route")
+    __slots__ = (
+        "captures",
+        "is_simple",
+        "methods",
+        "pattern",
+        "position",
+        "route",
+        "scope_type",
+    )
 
     def __init__(
         self,
@@ -42,12 +51,14 @@ class Candidate:
         pattern: PathPattern | None = None,
         methods: Iterable[str] = (),
         *,
+        scope_type: str = "",
         is_direct: bool = False,
     ) -> None:
         self.position = position
         self.route = route
         self.pattern = pattern
         self.methods = frozenset(methods)
+        self.scope_type = scope_type
         self.captures = () if pattern is None else tuple(pattern.captures)
         is_segmental = pattern is not None and pattern.is_segmental
         self.is_simple = is_direct and is_segmental and bool(self.methods)

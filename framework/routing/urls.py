@@ -12,6 +12,7 @@ from framework.routing.patterns import PARAM_FORMAT_REGEX
 from framework.types import URLPathProvider
 
 __all__ = [
+    "find_child_name",
     "find_url_path",
     "replace_params",
 ]
@@ -33,6 +34,13 @@ def replace_params(
         else:
             parts[position] = "{" + name + "}"
     return "".join(parts), path_params
+
+
+def find_child_name(own: str | None, name: str) -> str | None:
+    """Return what `name` calls a route below a route called `own`, None when it means another one."""
+    if own is None:
+        return name
+    return name[len(own) + 1 :] if name.startswith(own + ":") else None
 
 
 def find_url_path(

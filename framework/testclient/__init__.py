@@ -1,8 +1,17 @@
-"""A client for tests that calls an ASGI app without a server."""
+"""Clients for tests that call an ASGI app without a server."""
 
 from __future__ import annotations
 
-from framework.testclient._websocket import WebSocketDenialResponse, WebSocketTestSession
+from framework.testclient._async_session import AsyncWebSocketTestSession
+from framework.testclient._session import WebSocketTestSession
+from framework.testclient._websocket import WebSocketDenialResponse
+from framework.testclient.async_client import AsyncTestClient
 from framework.testclient.client import TestClient
 
-__all__ = ["TestClient", "WebSocketDenialResponse", "WebSocketTestSession"]
+__all__ = [
+    "AsyncTestClient",
+    "AsyncWebSocketTestSession",
+    "TestClient",
+    "WebSocketDenialResponse",
+    "WebSocketTestSession",
+]

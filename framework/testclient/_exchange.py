@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NoReturn
 
 import anyio
@@ -45,7 +44,7 @@ class Exchange:
         self._app = app
         self._scope = scope
         self.request = request
-        self._chunks: Iterator[bytes] | None = None
+        self._chunks: Iterator[bytes] | AsyncIterator[bytes] | None = None
         self._sent: list[bytes] = []
         self._cancel_scope: anyio.CancelScope | None = None
         self._is_aborted = False
@@ -89,15 +88,19 @@ class Exchange:
             await self._complete.wait()
             return {"type": "http.disconnect"}
         if "transfer-encoding" in self.request.headers:
-            return self._read_chunk()
+            return await self._read_chunk()
         self._has_request_ended = True
         return {"type": "http.request", "body": self.request.read(), "more_body": False}
 
-    def _read_chunk(self) -> Message:
+    async def _read_chunk(self) -> Message:
         """Take the next chunk of a body of unknown length, when the app asks for it."""
         if self._chunks is None:
-            self._chunks = iter(self.request.stream)  # type: ignore[arg-type]  # the client checks
-        for chunk in self._chunks:
+            stream = self.request.stream
+            if isinstance(stream, httpx2.SyncByteStream):
+                self._chunks = iter(stream)
+            else:
+                self._chunks = aiter(stream)
+        while (chunk := await take_next(self._chunks)) is not None:
             if chunk:
                 self._sent.append(chunk)
                 return {"type": "http.request", "body": chunk, "more_body": True}
@@ -160,26 +163,31 @@ class Exchange:
 
 
 class LiveExchange(Exchange):
-    """An exchange whose body is read while the app runs: each part waits until it is read."""
+    """An exchange whose body is read while the app runs: each part waits until it is read.
 
-    __slots__ = ("_reader", "_writer", "started")
+    `on_start` is called once, as soon as the response has started or never will.
+    """
+
+    __slots__ = ("_has_told", "_on_start", "_reader", "_writer")
 
     _reader: MemoryObjectReceiveStream[tuple[bytes, bool]]
     _writer: MemoryObjectSendStream[tuple[bytes, bool]]
 
-    def __init__(self, app: ASGIApp, scope: Scope, request: httpx2.Request) -> None:
+    def __init__(
+        self, app: ASGIApp, scope: Scope, request: httpx2.Request, on_start: Callable[[], object]
+    ) -> None:
         super().__init__(app, scope, request)
-        self.started: Future[None] = Future()
+        self._on_start = on_start
+        self._has_told = False
 
     async def run(self) -> None:
-        """Call the app; `started` is done as soon as the response starts or never will."""
+        """Call the app; return and raise as any exchange."""
         self._writer, self._reader = anyio.create_memory_object_stream[tuple[bytes, bool]](0)
         try:
             with self._writer, self._reader:
                 await super().run()
         finally:
-            if not self.started.done():
-                self.started.set_result(None)
+            self._tell_start()
 
     async def next_chunk(self) -> bytes | None:
         """Return the next part of the body, None when the app has ended."""
@@ -193,10 +201,22 @@ class LiveExchange(Exchange):
 
     def _take_start(self, message: Message) -> None:
         super()._take_start(message)
-        self.started.set_result(None)
+        self._tell_start()
+
+    def _tell_start(self) -> None:
+        if not self._has_told:
+            self._has_told = True
+            self._on_start()
 
     async def _deliver(self, chunk: bytes, *, is_last: bool) -> None:
         await self._writer.send((chunk, is_last))
+
+
+async def take_next(chunks: Iterator[bytes] | AsyncIterator[bytes]) -> bytes | None:
+    """Return the next chunk, None after the last."""
+    if isinstance(chunks, Iterator):
+        return next(chunks, None)
+    return await anext(chunks, None)
 
 
 def _fail(what: str) -> NoReturn:

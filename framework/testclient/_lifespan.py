@@ -27,8 +27,6 @@ class LifespanSession:
 
     __slots__ = ("_app", "_cancel_scope", "_ended", "_error", "_phases", "_state", "_unread")
 
-    _cancel_scope: anyio.CancelScope
-
     def __init__(self, app: ASGIApp, state: dict[str, Any]) -> None:
         self._app = app
         self._state = state
@@ -36,12 +34,13 @@ class LifespanSession:
         self._unread = list(self._phases.values())
         self._ended = anyio.Event()
         self._error: BaseException | None = None
+        self._cancel_scope = anyio.CancelScope()
 
     async def run(self) -> None:
         """Call the app; raise what it raises."""
         scope = {"type": "lifespan", "asgi": ASGI_LIFESPAN.copy(), "state": self._state}
         try:
-            with anyio.CancelScope() as self._cancel_scope:
+            with self._cancel_scope:
                 await self._app(scope, self._receive, self._send)
         except BaseException as exc:
             self._error = exc
@@ -60,6 +59,10 @@ class LifespanSession:
         await self._ask("shutdown")
         await self._ended.wait()
         self._raise_error()
+
+    def abort(self) -> None:
+        """Cancel the app, whatever it does."""
+        self._cancel_scope.cancel()
 
     async def _ask(self, name: str) -> None:
         phase = self._phases[name]

@@ -1,78 +1,38 @@
-"""The transport of the HTTP client library that calls an ASGI app."""
+"""The transport of the synchronous client: the app runs in an event loop of another thread."""
 
 from __future__ import annotations
 
+import functools
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future
-from typing import Any, Final
 
 import httpx2
 from anyio.from_thread import BlockingPortal
 
+from framework.testclient._caller import READ_AT_ONCE, AppCaller, build_response
 from framework.testclient._exchange import Exchange, LiveExchange
 from framework.testclient._portal import PortalKeeper
-from framework.testclient._scope import (
-    DEFAULT_PORTS,
-    WEBSOCKET_SCHEMES,
-    build_http_scope,
-    build_websocket_scope,
-)
-from framework.testclient._websocket import WebSocketTestSession
-from framework.types import ASGIApp
-
-# Set in the extensions of a request whose response is read at once.
-READ_AT_ONCE: Final = "framework.testclient.read_at_once"
-
-
-class Upgrade(Exception):
-    """The request opens a WebSocket: carries the session past the HTTP client library."""
-
-    def __init__(self, session: WebSocketTestSession) -> None:
-        self.session = session
+from framework.types import Scope
 
 
 class AppTransport(httpx2.BaseTransport):
     """Answers each request by calling the app in the loop of its keeper."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        keeper: PortalKeeper,
-        *,
-        raise_server_exceptions: bool,
-        root_path: str,
-        client: tuple[str, int],
-        app_state: Mapping[str, Any],
-    ) -> None:
-        self._app = app
+    def __init__(self, caller: AppCaller, keeper: PortalKeeper) -> None:
+        self._caller = caller
         self._keeper = keeper
-        self._raises = raise_server_exceptions
-        self._root_path = root_path
-        self._client = client
-        self._app_state = app_state
         self._open: set[LiveBody] = set()
         weakref.finalize(self, keeper.abandon)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Return the response as soon as it has started."""
-        scheme = request.url.scheme
-        if scheme not in DEFAULT_PORTS:
-            raise httpx2.UnsupportedProtocol(
-                f"The scheme {scheme!r} is unknown; use one of {', '.join(DEFAULT_PORTS)}.",
-                request=request,
-            )
-        is_websocket = scheme in WEBSOCKET_SCHEMES
-        scope = (build_websocket_scope if is_websocket else build_http_scope)(
-            request, root_path=self._root_path, client=self._client, state=self._app_state
-        )
-        if is_websocket:
-            raise Upgrade(WebSocketTestSession(self._app, scope, self._keeper.lease))
+        scope = self._caller.build_scope(request)
         # PERF: one call into the loop for the whole response instead of one for each part of it;
         # correct because the reader of such a response takes all parts before it does anything.
         if READ_AT_ONCE in request.extensions:
-            return self._exchange_at_once(Exchange(self._app, scope, request))
-        return self._exchange_live(LiveExchange(self._app, scope, request))
+            return self._exchange_at_once(Exchange(self._caller.app, scope, request))
+        return self._exchange_live(scope, request)
 
     def _exchange_at_once(self, exchange: Exchange) -> httpx2.Response:
         portal = self._keeper.open()
@@ -85,21 +45,21 @@ class AppTransport(httpx2.BaseTransport):
                 portal.call(exchange.abort)
             raise
         self.bury(error)
-        if exchange.status is None:
-            return self._answer_nothing(exchange, error)
-        body = [] if exchange.request.method == "HEAD" else exchange.body
-        return build_response(exchange, ReadBody(body, error if self._raises else None))
+        return self._caller.answer(exchange, error)
 
-    def _exchange_live(self, exchange: LiveExchange) -> httpx2.Response:
+    def _exchange_live(self, scope: Scope, request: httpx2.Request) -> httpx2.Response:
+        started: Future[None] = Future()
+        on_start = functools.partial(started.set_result, None)
+        exchange = LiveExchange(self._caller.app, scope, request, on_start)
         portal = self._keeper.open()
         task = None
         try:
             task = portal.start_task_soon(exchange.run)
-            exchange.started.result()
+            started.result()
             if exchange.status is None:
                 error = task.exception()
                 self.bury(error)
-                return self._answer_nothing(exchange, error)
+                return self._caller.answer_nothing(exchange, error)
         except BaseException:
             if task is None or not task.done():
                 portal.call(exchange.abort)
@@ -108,17 +68,11 @@ class AppTransport(httpx2.BaseTransport):
         self._open.add(body)
         return build_response(exchange, body)
 
-    def _answer_nothing(self, exchange: Exchange, error: BaseException | None) -> httpx2.Response:
-        if not self._raises:
-            return httpx2.Response(500, stream=httpx2.ByteStream(b""), request=exchange.request)
-        raise error or AssertionError("The app returned without sending a response.")
-
     def settle(self, body: LiveBody, error: BaseException | None) -> None:
         """Forget a response that is over; raise the exception that ended it."""
         self._open.discard(body)
         self.bury(error)
-        if error is not None and self._raises:
-            raise error
+        self._caller.conclude(error)
 
     def bury(self, error: BaseException | None) -> None:
         """After a `SystemExit` or the like, which ends the loop too, let the next one start."""
@@ -137,19 +91,6 @@ class AppTransport(httpx2.BaseTransport):
         finally:
             if not self._keeper.is_pinned:
                 self._keeper.close(cancel=True)
-
-
-class ReadBody(httpx2.SyncByteStream):
-    """The body of a response whose app has ended, perhaps with an exception."""
-
-    def __init__(self, chunks: list[bytes], error: BaseException | None) -> None:
-        self._chunks = chunks
-        self._error = error
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._chunks
-        if self._error is not None:
-            raise self._error
 
 
 class LiveBody(httpx2.SyncByteStream):
@@ -194,23 +135,3 @@ class LiveBody(httpx2.SyncByteStream):
         if not self._task.done():
             self._portal.call(self._exchange.abort)
         self.close()
-
-
-def build_response(exchange: Exchange, body: httpx2.SyncByteStream) -> httpx2.Response:
-    """Return the response of an exchange that has started."""
-    extensions: dict[str, Any] = {}
-    if exchange.expects_trailers:
-        extensions["http.response.trailers"] = exchange.trailers
-    debug = exchange.debug
-    if debug is not None:
-        extensions["http.response.debug"] = debug
-    response = httpx2.Response(
-        exchange.status or 500,
-        headers=exchange.headers,
-        stream=body,
-        request=exchange.request,
-        extensions=extensions,
-    )
-    if debug is not None:
-        vars(response).update({key: debug[key] for key in ("template", "context") if key in debug})
-    return response

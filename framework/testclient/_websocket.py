@@ -1,25 +1,30 @@
-"""A WebSocket as a test sees it: the client's side, called from the thread of the test."""
+"""One WebSocket as ASGI messages: the server's side, which runs in the app's loop, and the frames.
+
+The two sessions, which a test holds, hand their calls on to `WebSocketExchange`.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from concurrent.futures import Future, wait
-from contextlib import AbstractContextManager, ExitStack
-from types import TracebackType
-from typing import Any, Final, Literal, Self, cast
+from abc import ABC, abstractmethod
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import anyio
+import anyio.lowlevel
 import httpx2
 from anyio.abc import TaskStatus
-from anyio.from_thread import BlockingPortal
 
 from framework.exceptions import WebSocketDisconnect
 from framework.types import ASGIApp, Message, Scope
 
 # How long an app that knows of the end may still work before it is cancelled.
 CLOSE_GRACE_SECONDS: Final = 1.0
+
+# How many rounds of its loop an app that is busy has to come back to its `receive()`.
+NOTICE_ROUNDS: Final = 20
+
+Sent = TypeVar("Sent")
 
 
 class WebSocketDenialResponse(httpx2.Response, WebSocketDisconnect):  # type: ignore[misc]
@@ -29,138 +34,164 @@ class WebSocketDenialResponse(httpx2.Response, WebSocketDisconnect):  # type: ig
     reason = ""
 
 
-class WebSocketTestSession:
-    """One WebSocket; entering it does the handshake, leaving it disconnects and ends the app.
-
-    Attributes:
-        accepted_subprotocol: what the app chose of the offered subprotocols.
-        extra_headers: the headers that the app adds to the handshake.
-    """
+class FrameSender(ABC, Generic[Sent]):
+    """What a test sends; `Sent` is None where it is sent at once, else something to await."""
 
     accepted_subprotocol: str | None = None
     extra_headers: list[tuple[bytes, bytes]] | None = None
-    portal: BlockingPortal
-    _cancel_scope: anyio.CancelScope
-    _ended: anyio.Event
-    _exit_stack: ExitStack
-    _task: Future[None]
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        scope: Scope,
-        portal_factory: Callable[[], AbstractContextManager[BlockingPortal]],
-    ) -> None:
-        self.app = app
-        self.scope = scope
-        self.portal_factory = portal_factory
+    @abstractmethod
+    def send(self, message: Message) -> Sent:
+        """Send an ASGI message to the app."""
+
+    def send_text(self, data: str) -> Sent:
+        """Send a text frame."""
+        return self.send({"type": "websocket.receive", "text": data})
+
+    def send_bytes(self, data: bytes) -> Sent:
+        """Send a binary frame."""
+        return self.send({"type": "websocket.receive", "bytes": data})
+
+    def send_json(self, data: Any, mode: Literal["text", "binary"] = "text") -> Sent:
+        """Send JSON in a text frame, or in a binary one."""
+        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+        return self.send_text(text) if mode == "text" else self.send_bytes(text.encode())
+
+    def close(self, code: int = 1000, reason: str | None = None) -> Sent:
+        """Disconnect."""
+        return self.send({"type": "websocket.disconnect", "code": code, "reason": reason})
+
+    def _take_handshake(self, message: Message) -> None:
+        self.accepted_subprotocol = message.get("subprotocol")
+        self.extra_headers = message.get("headers")
+
+
+class WebSocketExchange:
+    """Plays the server for one WebSocket; only made and closed outside of the app's loop."""
+
+    __slots__ = (
+        "_app",
+        "_app_receives",
+        "_app_sends",
+        "_cancel_scope",
+        "_ended",
+        "_from_app",
+        "_has_app_closed",
+        "_has_disconnected",
+        "_is_aborted",
+        "_is_accepted",
+        "_reported",
+        "_scope",
+        "_to_app",
+        "error",
+    )
+
+    def __init__(self, app: ASGIApp, scope: Scope) -> None:
+        self._app = app
+        self._scope = scope
+        self._to_app, self._app_receives = anyio.create_memory_object_stream[Message](math.inf)
+        self._app_sends, self._from_app = anyio.create_memory_object_stream[Message](math.inf)
+        self._cancel_scope: anyio.CancelScope | None = None
+        self._is_aborted = False
         self._is_accepted = False
         self._has_disconnected = False
         self._has_app_closed = False
         self._reported: BaseException | None = None
+        self.error: BaseException | None = None
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self.portal = stack.enter_context(self.portal_factory())
-            to_app = anyio.create_memory_object_stream[Message](math.inf)
-            from_app = anyio.create_memory_object_stream[Message](math.inf)
-            for stream in (*to_app, *from_app):
-                stack.callback(stream.close)
-            self._to_app, self._app_receives = to_app
-            self._app_sends, self._from_app = from_app
-            self._task, _ = self.portal.start_task(self._run)
-            stack.push(self._end)
-            self.send({"type": "websocket.connect"})
-            self._take_handshake(self.receive())
-            self._exit_stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._exit_stack.__exit__(exc_type, exc, traceback)
-
-    def send(self, message: Message) -> None:
-        """Send an ASGI message to the app."""
-        self.portal.call(self._to_app.send_nowait, message)
-
-    def send_text(self, data: str) -> None:
-        """Send a text frame."""
-        self.send({"type": "websocket.receive", "text": data})
-
-    def send_bytes(self, data: bytes) -> None:
-        """Send a binary frame."""
-        self.send({"type": "websocket.receive", "bytes": data})
-
-    def send_json(self, data: Any, mode: Literal["text", "binary"] = "text") -> None:
-        """Send JSON in a text frame, or in a binary one."""
-        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
-        if mode == "text":
-            self.send_text(text)
-        else:
-            self.send_bytes(text.encode())
-
-    def close(self, code: int = 1000, reason: str | None = None) -> None:
-        """Disconnect."""
-        self._has_disconnected = True
-        self.send({"type": "websocket.disconnect", "code": code, "reason": reason})
-
-    def receive(self) -> Message:
-        """Return the next ASGI message of the app.
-
-        Raises:
-            WebSocketDisconnect: the app has returned without closing the WebSocket (1006).
-            Exception: whatever ended the app.
-        """
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Call the app; raise what it raises."""
+        self._ended = anyio.Event()
         try:
-            return self.portal.call(self._from_app.receive)
-        except anyio.EndOfStream:
-            self._reported = self._task.exception()
-            if self._reported is not None:
-                raise self._reported from None
-        if not self._is_accepted:
-            raise AssertionError("The app returned without accepting or closing the WebSocket.")
-        raise WebSocketDisconnect(1006, "The app returned without closing the WebSocket.")
+            with anyio.CancelScope() as self._cancel_scope:
+                task_status.started()
+                if not self._is_aborted:
+                    await self._app(self._scope, self._app_receives.receive, self._take)
+        except BaseException as exc:
+            self.error = exc
+            raise
+        finally:
+            self._ended.set()
+            self._app_sends.close()
 
-    def receive_text(self) -> str:
-        """Return the next text frame; raise `WebSocketDisconnect` when the app closes."""
-        return cast("str", self._receive_frame()["text"])
-
-    def receive_bytes(self) -> bytes:
-        """Return the next binary frame; raise `WebSocketDisconnect` when the app closes."""
-        return cast("bytes", self._receive_frame()["bytes"])
-
-    def receive_json(self, mode: Literal["text", "binary"] = "text") -> Any:
-        """Return the JSON of the next frame; raise `WebSocketDisconnect` when the app closes."""
-        return json.loads(self.receive_text() if mode == "text" else self.receive_bytes())
-
-    def _receive_frame(self) -> Message:
-        message = self.receive()
-        self._raise_close(message)
-        return message
-
-    def _take_handshake(self, message: Message) -> None:
-        self._raise_close(message)
+    async def open(self) -> Message:
+        """Do the handshake; return how the app accepted, raise how it did not."""
+        await self.send({"type": "websocket.connect"})
+        message = await self.receive()
+        raise_close(message)
         if message["type"] == "websocket.http.response.start":
-            raise self._read_denial(message)
+            raise await self._read_denial(message)
         if message["type"] != "websocket.accept":
             raise AssertionError(f"The app sent {message['type']!r} before 'websocket.accept'.")
         self._is_accepted = True
-        self.accepted_subprotocol = message.get("subprotocol")
-        self.extra_headers = message.get("headers")
+        return message
 
-    def _raise_close(self, message: Message) -> None:
+    async def send(self, message: Message) -> None:
+        """Send a message to the app, which takes it when it likes."""
+        if message["type"] == "websocket.disconnect":
+            self._has_disconnected = True
+        self._to_app.send_nowait(message)
+
+    async def receive(self) -> Message:
+        """Return the next message of the app; raise what ended it."""
+        try:
+            return await self._from_app.receive()
+        except anyio.EndOfStream:
+            end = self._explain_end()
+        raise end
+
+    async def receive_frame(self) -> Message:
+        """Return the next message of the app that does not close the WebSocket."""
+        message = await self.receive()
+        raise_close(message)
+        return message
+
+    async def hang_up(self) -> None:
+        """Disconnect; cancel an app that does not notice, or does not end in time."""
+        self._is_aborted = True
+        if self._cancel_scope is None:
+            return  # it has not begun and never will
+        if not self._has_disconnected:
+            await self.send({"type": "websocket.disconnect", "code": 1000, "reason": None})
+        for _ in range(NOTICE_ROUNDS):
+            if not self._has_unread():
+                break
+            await anyio.lowlevel.checkpoint()
+        # Nothing in the buffer: the app has taken the message, or was waiting for it.
+        if self._has_app_closed or not self._has_unread():
+            with anyio.move_on_after(CLOSE_GRACE_SECONDS):
+                await self._ended.wait()
+        self._cancel_scope.cancel()
+
+    def _has_unread(self) -> bool:
+        return self._to_app.statistics().current_buffer_used > 0
+
+    def conclude(self, error_of_test: BaseException | None) -> None:
+        """Free what is left; raise what ended the app, unless the test knows it already."""
+        for stream in (self._to_app, self._app_receives, self._app_sends, self._from_app):
+            stream.close()
+        error = self.error
+        if error is not None and error is not error_of_test and error is not self._reported:
+            raise error
+
+    def _explain_end(self) -> BaseException:
+        if self.error is not None:
+            self._reported = self.error
+            return self.error
+        if not self._is_accepted:
+            return AssertionError("The app returned without accepting or closing the WebSocket.")
+        return WebSocketDisconnect(1006, "The app returned without closing the WebSocket.")
+
+    async def _take(self, message: Message) -> None:
         if message["type"] == "websocket.close":
-            raise WebSocketDisconnect(message.get("code", 1000), message.get("reason", ""))
+            self._has_app_closed = True
+        await self._app_sends.send(message)
 
-    def _read_denial(self, start: Message) -> WebSocketDenialResponse:
+    async def _read_denial(self, start: Message) -> WebSocketDenialResponse:
         body: list[bytes] = []
         has_more = True
         while has_more:
-            message = self.receive()
+            message = await self.receive()
             if message["type"] != "websocket.http.response.body":
                 raise AssertionError(f"The app sent {message['type']!r} in a denial response.")
             body.append(message.get("body", b""))
@@ -169,37 +200,25 @@ class WebSocketTestSession:
             start["status"], headers=list(start.get("headers", ())), content=b"".join(body)
         )
 
-    async def _run(self, *, task_status: TaskStatus[None]) -> None:
-        """Call the app, in its loop."""
-        self._ended = anyio.Event()
-        try:
-            with anyio.CancelScope() as self._cancel_scope:
-                task_status.started()
-                await self.app(self.scope, self._app_receives.receive, self._take)
-        finally:
-            self._ended.set()
-            self._app_sends.close()
 
-    async def _take(self, message: Message) -> None:
-        if message["type"] == "websocket.close":
-            self._has_app_closed = True
-        await self._app_sends.send(message)
+def raise_close(message: Message) -> None:
+    """Raise `WebSocketDisconnect` when the app closes the WebSocket with this message."""
+    if message["type"] == "websocket.close":
+        raise WebSocketDisconnect(message.get("code", 1000), message.get("reason", ""))
 
-    async def _hang_up(self) -> None:
-        """Disconnect; cancel an app that does not notice, or does not end in time."""
-        if not self._has_disconnected:
-            message = {"type": "websocket.disconnect", "code": 1000, "reason": None}
-            self._to_app.send_nowait(message)
-        # Nothing in the buffer: the app has taken the message, or was waiting for it.
-        if self._has_app_closed or not self._to_app.statistics().current_buffer_used:
-            with anyio.move_on_after(CLOSE_GRACE_SECONDS):
-                await self._ended.wait()
-        self._cancel_scope.cancel()
 
-    def _end(self, _type: object, exc: BaseException | None, _traceback: object) -> None:
-        if not self._task.done():
-            self.portal.call(self._hang_up)
-        wait([self._task])
-        error = self._task.exception()
-        if error is not None and error is not exc and error is not self._reported:
-            raise error
+def read_text(message: Message) -> str:
+    """Return the content of a text frame."""
+    text: str = message["text"]
+    return text
+
+
+def read_bytes(message: Message) -> bytes:
+    """Return the content of a binary frame."""
+    data: bytes = message["bytes"]
+    return data
+
+
+def read_json(message: Message, mode: Literal["text", "binary"]) -> Any:
+    """Return the JSON in a frame of this kind."""
+    return json.loads(read_text(message) if mode == "text" else read_bytes(message))

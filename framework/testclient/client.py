@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from types import TracebackType
@@ -26,12 +24,20 @@ from httpx2._types import (
     URLTypes,
 )
 
-from framework.exceptions import StarletteDeprecationWarning
+from framework.testclient._asgi import find_asgi3
+from framework.testclient._caller import (
+    AppCaller,
+    Upgrade,
+    build_headers,
+    build_upgrade,
+    mark_read_at_once,
+    warn_about_timeout,
+)
 from framework.testclient._lifespan import LifespanSession
 from framework.testclient._portal import PortalKeeper
-from framework.testclient._transport import READ_AT_ONCE, AppTransport, Upgrade
-from framework.testclient._websocket import WebSocketTestSession
-from framework.types import ASGIApp, Receive, Scope, Send
+from framework.testclient._session import WebSocketTestSession
+from framework.testclient._transport import AppTransport
+from framework.types import ASGIApp
 
 __all__ = ["TestClient"]
 
@@ -91,19 +97,17 @@ class TestClient(httpx2.Client):
         self.app = find_asgi3(app)
         self.app_state: dict[str, Any] = {}
         self._keeper = PortalKeeper(**self.async_backend)
-        self._app_transport = AppTransport(
+        caller = AppCaller(
             self.app,
-            self._keeper,
             raise_server_exceptions=raise_server_exceptions,
             root_path=root_path,
             client=client,
             app_state=self.app_state,
         )
-        all_headers = httpx2.Headers(headers)
-        all_headers.setdefault("user-agent", "testclient")
+        self._app_transport = AppTransport(caller, self._keeper)
         super().__init__(
             base_url=base_url,
-            headers=all_headers,
+            headers=build_headers(headers),
             transport=self._app_transport,
             follow_redirects=follow_redirects,
             cookies=cookies,
@@ -131,12 +135,7 @@ class TestClient(httpx2.Client):
         Arguments as of `httpx2.Client.request()`; `timeout` has no effect and is deprecated.
         """
         if timeout is not httpx2.USE_CLIENT_DEFAULT:
-            warnings.warn(
-                "The test client has no time-outs; leave the argument 'timeout' out and let the "
-                "test runner limit the time of the test.",
-                StarletteDeprecationWarning,
-                stacklevel=2,
-            )
+            warn_about_timeout()
         return super().request(
             method,
             url,
@@ -162,10 +161,7 @@ class TestClient(httpx2.Client):
         follow_redirects: bool | UseClientDefault = httpx2.USE_CLIENT_DEFAULT,
     ) -> httpx2.Response:
         """Send a request; with `stream` the body is read while the app runs."""
-        if stream:
-            request.extensions.pop(READ_AT_ONCE, None)
-        else:
-            request.extensions[READ_AT_ONCE] = True
+        mark_read_at_once(request, is_read=not stream)
         return super().send(request, stream=stream, auth=auth, follow_redirects=follow_redirects)
 
     def websocket_connect(
@@ -178,18 +174,11 @@ class TestClient(httpx2.Client):
             subprotocols: the subprotocols to offer.
             kwargs: further arguments of `httpx2.Client.request()`: `headers`, `params`, ...
         """
-        address = self._merge_url(url)
-        scheme = {"http": "ws", "https": "wss"}.get(address.scheme, address.scheme)
-        headers = httpx2.Headers(kwargs.pop("headers", None))
-        headers.setdefault("connection", "upgrade")
-        headers.setdefault("sec-websocket-key", "testserver==")
-        headers.setdefault("sec-websocket-version", "13")
-        if subprotocols is not None:
-            headers.setdefault("sec-websocket-protocol", ", ".join(subprotocols))
+        upgrade = build_upgrade(self._merge_url(url), subprotocols, kwargs)
         try:
-            super().request("GET", address.copy_with(scheme=scheme), headers=headers, **kwargs)
-        except Upgrade as upgrade:
-            return upgrade.session
+            super().request("GET", **upgrade)
+        except Upgrade as found:
+            return WebSocketTestSession(self.app, found.scope, self._keeper.lease)
         raise RuntimeError(f"An event hook made an HTTP request of the WebSocket to {url!r}.")
 
     def __enter__(self) -> Self:
@@ -233,35 +222,3 @@ class TestClient(httpx2.Client):
         self.portal = None
         self._keeper.is_pinned = False
         self._keeper.close(cancel=exc_type is not None)
-
-
-def find_asgi3(app: Callable[..., Any]) -> ASGIApp:
-    """Return the app as an ASGI 3 callable: an ASGI 2 one takes the scope alone."""
-    try:
-        signature = inspect.signature(app)
-    except ValueError:  # compiled, without a signature
-        return app
-    if accepts(signature, 3):
-        return app
-    if accepts(signature, 1):
-        return ASGI2Adapter(app)
-    raise TypeError(f"{app!r} is no ASGI app; it has to accept (scope, receive, send).")
-
-
-def accepts(signature: inspect.Signature, count: int) -> bool:
-    """Say whether a callable with this signature takes so many positional arguments."""
-    try:
-        signature.bind(*[None] * count)
-    except TypeError:
-        return False
-    return True
-
-
-class ASGI2Adapter:
-    """Calls an ASGI 2 app as if it were an ASGI 3 one."""
-
-    def __init__(self, app: Callable[[Scope], Callable[[Receive, Send], Awaitable[None]]]) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope)(receive, send)

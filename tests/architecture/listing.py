@@ -34,10 +34,13 @@ CORE: Final = (
     "framework.datastructures.values",
     "framework.datastructures",
     # L3, messages
-    "framework.formparsers",
+    "framework._connection",
+    "framework.formparsers.*",
     "framework.requests",
     "framework.responses.base",
+    "framework.responses._watching",
     "framework.responses.streaming",
+    "framework.responses._open_file",
     "framework.responses.files",
     "framework.responses.sse",
     "framework.responses",
@@ -58,7 +61,11 @@ CORE: Final = (
     "framework.routing.lifespan",
     "framework.routing.refusals",
     "framework.routing.routes",
+    "framework.routing.websockets",
+    "framework.routing.hosts",
     "framework.routing.table",
+    "framework.routing.redirects",
+    "framework.routing.hidden",
     "framework.routing.router",
     "framework.routing",
     # L6, top
@@ -86,7 +93,7 @@ TESTCLIENT_MAY_IMPORT: Final = (*LEAVES, "framework.testclient.*")
 CORE_REQUIREMENTS: Final = frozenset({"anyio", "msgspec"})
 REQUIREMENTS: Final = {
     # TypeVar with a default; in the standard library since 3.13, and needed by anyio before it.
-    "framework.requests": frozenset({"anyio", "msgspec", "typing_extensions"}),
+    "framework._connection": frozenset({"anyio", "msgspec", "typing_extensions"}),
     "framework.testclient.*": frozenset({"anyio", "httpx2"}),
     "framework.observability.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
     "framework.server.*": frozenset(

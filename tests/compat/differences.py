@@ -7,14 +7,35 @@ that changes nothing any more fails the tests, so this list cannot go stale.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
-from tests.compat.harness import Result
-
-# From the result of Starlette and that of ours (for texts that are ours) to the expected result.
-Expect = Callable[[Result, Result], Result]
+from tests.compat.expectations import (
+    Expect,
+    allow_all,
+    answer_404,
+    answer_json,
+    answer_with,
+    change_body,
+    close_after_413,
+    close_with,
+    drop_origin,
+    keep_body,
+    keep_exception,
+    keep_own_413,
+    pass_user_middleware,
+    raise_group,
+    raise_value_error,
+    raise_with,
+    refuse_form,
+    refuse_json,
+    run_all_tasks,
+    say_it_in_our_words,
+    send_404_file,
+    set_header,
+    take_debug_page,
+    use_boundary,
+    write_empty_cookies_bare,
+)
 
 
 @dataclass(frozen=True)
@@ -35,110 +56,10 @@ def find_differences(place: str) -> tuple[Difference, ...]:
     return tuple(row for row in DIFFERENCES if row.concerns(place))
 
 
-def set_header(result: Result, name: str, value: str) -> Result:
-    """Replace the value of a header field where it stands."""
-    return replace(result, headers=tuple((k, value if k == name else v) for k, v in result.headers))
-
-
-def set_body(result: Result, *chunks: bytes) -> Result:
-    """Replace the body and its declared length."""
-    length = str(sum(len(chunk) for chunk in chunks))
-    return set_header(replace(result, chunks=chunks), "content-length", length)
-
-
-def drop_origin(theirs: Result, _: Result) -> Result:
-    location = theirs.find_header("location")
-    if theirs.status != 307 or location is None:
-        return theirs
-    parts = urlsplit(location)
-    return set_header(theirs, "location", parts.path + (f"?{parts.query}" if parts.query else ""))
-
-
-def allow_all(theirs: Result, _: Result) -> Result:
-    return set_header(theirs, "allow", "DELETE, PUT") if theirs.status == 405 else theirs
-
-
-def keep_exception(theirs: Result, _: Result) -> Result:
-    return replace(theirs, raised="KnownError: known")
-
-
-def take_debug_page(theirs: Result, ours: Result) -> Result:
-    page = b"".join(ours.chunks)
-    kind = theirs.find_header("content-type")
-    is_page = page.startswith(b"<!doctype html>") == (kind == "text/html; charset=utf-8")
-    if b"UnknownError: unknown" not in page or not is_page:
-        return theirs
-    return set_body(theirs, *ours.chunks)
-
-
-def refuse_json(theirs: Result, ours: Result) -> Result:
-    text = b"".join(ours.chunks)
-    if not text.startswith(b"The request body is not valid JSON: "):
-        return theirs
-    headers = (("content-length", "0"), ("content-type", "text/plain; charset=utf-8"))
-    return set_body(replace(theirs, status=400, headers=headers, raised=""), *ours.chunks)
-
-
-def raise_value_error(theirs: Result, _: Result) -> Result:
-    headers = (("content-length", "14"), ("content-type", "text/plain; charset=utf-8"))
-    answer = replace(theirs, status=422, headers=headers, raised="")
-    return set_body(answer, b"not JSON: True")
-
-
-def answer_json(text: bytes) -> Expect:
-    def expect(theirs: Result, _: Result) -> Result:
-        headers = (("content-length", "0"), ("content-type", "application/json"))
-        return set_body(replace(theirs, status=200, headers=headers, raised=""), text)
-
-    return expect
-
-
-def raise_with(error: str) -> Expect:
-    def expect(theirs: Result, _: Result) -> Result:
-        headers = (("content-length", "0"), ("content-type", "text/plain; charset=utf-8"))
-        answer = replace(theirs, status=500, headers=headers, raised=error)
-        return set_body(answer, b"Internal Server Error")
-
-    return expect
-
-
-def write_empty_cookies_bare(theirs: Result, _: Result) -> Result:
-    return replace(theirs, headers=tuple((k, v.replace('=""', "=")) for k, v in theirs.headers))
-
-
-def run_all_tasks(theirs: Result, _: Result) -> Result:
-    return replace(theirs, notes=(*theirs.notes, "behind"))
-
-
-def pass_user_middleware(theirs: Result, _: Result) -> Result:
-    marks = tuple(("x-passed", name) for name in ("a2", "a1", "added first", "added second"))
-    return replace(theirs, headers=(*theirs.headers, *marks))
-
-
-def close_after_413(theirs: Result, _: Result) -> Result:
-    if theirs.status != 413 or theirs.chunks != (b"Content Too Large",):
-        return theirs
-    return replace(theirs, headers=(("connection", "close"), *theirs.headers))
-
-
-def keep_own_413(theirs: Result, _: Result) -> Result:
-    return set_body(theirs, b"caught 413") if theirs.status == 413 else theirs
-
-
-def change_body(changes: Mapping[bytes, bytes]) -> Expect:
-    def expect(theirs: Result, _: Result) -> Result:
-        body = b"".join(theirs.chunks)
-        for old, new in changes.items():
-            body = body.replace(old, new)
-        return set_body(theirs, body)
-
-    return expect
-
-
 DIFFERENCES = (
     Difference(
         "A redirect names no host: the client's Host and a wrong scheme stay out of it.",
-        r"(templates|templates with a query|mounts|overlaps): .*",
+        r"(templates|templates with a query|mounts|overlaps|hosts|static|levels): .*",
         drop_origin,
     ),
     Difference(
@@ -176,6 +97,17 @@ DIFFERENCES = (
         "A cookie without a name is dropped: browsers send its bare value, which may look like a name.",
         r"request head: GET /head nameless cookies",
         change_body({b'"cookies":{"a":"1","":"d"}': b'"cookies":{"a":"1"}'}),
+    ),
+    Difference(
+        "A form that is cut off or malformed is refused, never read in part; boundaries are 1 to 256 "
+        "characters; text is UTF-8 or Latin-1, as other charsets hide what it says.",
+        r"forms read otherwise: POST /form malformed .*",
+        refuse_form,
+    ),
+    Difference(
+        "A small form leaves its body behind.",
+        r"forms read otherwise: POST /before_body .*",
+        keep_body,
     ),
     Difference(
         "Numbers are written by msgspec, which leaves out the plus sign of exponents.",
@@ -234,6 +166,11 @@ DIFFERENCES = (
         run_all_tasks,
     ),
     Difference(
+        "Several failing background tasks are raised together.",
+        r"failing tasks: GET /",
+        raise_group,
+    ),
+    Difference(
         "An unhandled 500 passes the user's middleware: CORS headers and request ids are on it.",
         r"middleware: GET /(fail|broken)",
         pass_user_middleware,
@@ -245,8 +182,83 @@ DIFFERENCES = (
         keep_own_413,
     ),
     Difference(
+        "A WebSocket in the wrong state raises the same error in other words.",
+        r"websocket calls: WEBSOCKET /(receive_all|early_\w+|twice|refuse|wrong_mode|deny without.*)",
+        say_it_in_our_words,
+    ),
+    Difference(
+        "A frame of the wrong kind closes with 1003; it was a KeyError, and still is for an except.",
+        r"websocket calls: WEBSOCKET /echo_(text|json) bytes",
+        close_with(1003, "A text frame is expected here."),
+    ),
+    Difference(
+        "A frame of the wrong kind closes with 1003, for bytes too.",
+        r"websocket calls: WEBSOCKET /echo_bytes text",
+        close_with(1003, "A binary frame is expected here."),
+    ),
+    Difference(
+        "A frame that is not JSON (RFC 8259) closes with 1007 and is no error of the server.",
+        r"websocket calls: WEBSOCKET /(echo_json (no json|nan)|receive_all no utf-8)",
+        close_with(1007, "The frame is not valid JSON."),
+    ),
+    Difference(
+        "A symbolic link that leads to itself is no file: 404, not 500.",
+        r"static: GET /static/loop",
+        answer_404,
+    ),
+    Difference(
+        "A name that is too long is not there, and where nothing is there the page for that is sent.",
+        r"static: GET /pages/n{300}.*",
+        send_404_file("text/html"),
+    ),
+    Difference(
+        "Conditions are about what would otherwise succeed (RFC 9110 section 13.2.1).",
+        r"static: GET /fallback/a if-(none-match: (\"|W/|\*)|modified-since: Tue).*",
+        send_404_file("text/plain"),
+    ),
+    Difference(
         "The rest of a body that is too large is not read, so the connection is closed.",
-        r"body limits: .*",
+        r"(body limits|levels): .*",
         close_after_413,
+    ),
+    Difference(
+        "A line end in the kind of a Content-Disposition is refused where it is set.",
+        r"files: \w+ /bad-kind",
+        raise_with(
+            "ValueError: header value 'a\\r\\nb: c; filename=\"a\"' holds a control character: "
+            "remove or encode it"
+        ),
+    ),
+    Difference(
+        "A slash in an encoded file name is encoded too (RFC 8187).",
+        r"files: GET /named/6",
+        lambda theirs, _: set_header(
+            theirs, "content-disposition", "inline; filename*=utf-8''%C3%BC%2Fb.txt"
+        ),
+    ),
+    Difference(
+        "A Range with a unit that is not known is ignored (RFC 9110 section 14.2).",
+        r"ranges: GET /small items=0-1 .*",
+        answer_with(200, bytes(range(50))),
+    ),
+    Difference(
+        "A range beyond the end beside others is left out; 416 is for when none is left (RFC 9110).",
+        r"ranges: GET /small bytes=0-1,60- .*",
+        answer_with(206, bytes(range(2))),
+    ),
+    Difference(
+        "Positions are digits, without signs and underscores.",
+        r"ranges: GET /small bytes=(\+1-\+2|1_0-2_0|--5) .*",
+        answer_with(400, b"Range header: range must be requested"),
+    ),
+    Difference(
+        "A position of very many digits is beyond the end, as any large one.",
+        r"ranges: GET /small bytes=0-9{16} .*",
+        answer_with(206, bytes(range(50))),
+    ),
+    Difference(
+        "The boundary of a multipart answer is random.",
+        r"ranges: \w+ .*,.*",
+        use_boundary,
     ),
 )

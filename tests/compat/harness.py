@@ -21,12 +21,17 @@ MODULES: Final = (
     "convertors",
     "datastructures",
     "exceptions",
+    "formparsers",
     "middleware",
+    "middleware.base",
     "middleware.body_limit",
+    "middleware.exceptions",
     "requests",
     "responses",
     "routing",
+    "staticfiles",
     "status",
+    "websockets",
 )
 TIMEOUT_SECONDS: Final = 5.0
 
@@ -88,6 +93,47 @@ class Request:
             **dict(self.scope),
         }
 
+    def list_incoming(self) -> list[Any]:
+        """Return the messages that the server hands over before the client goes."""
+        last = len(self.body) - 1
+        return [
+            {"type": "http.request", "body": chunk, "more_body": self.disconnects or place < last}
+            for place, chunk in enumerate(self.body)
+        ]
+
+    def build_disconnect(self) -> Any:
+        """Return the message that tells that the client has gone."""
+        return {"type": "http.disconnect"}
+
+
+@dataclass(frozen=True)
+class Socket(Request):
+    """A WebSocket: the client connects, sends its frames and goes."""
+
+    frames: tuple[str | bytes, ...] = ()
+    disconnects: bool = True
+    extensions: tuple[str, ...] = ("websocket.http.response",)
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, ("WEBSOCKET", self.path, self.label)))
+
+    def build_scope(self) -> dict[str, Any]:
+        scope = {**super().build_scope(), "type": "websocket", "scheme": "ws"}
+        del scope["method"]
+        scope["subprotocols"] = ["chat"]
+        scope["extensions"] = {name: {} for name in self.extensions}
+        return scope
+
+    def list_incoming(self) -> list[Any]:
+        frames = [
+            {"type": "websocket.receive", "text" if isinstance(frame, str) else "bytes": frame}
+            for frame in self.frames
+        ]
+        return [{"type": "websocket.connect"}, *frames]
+
+    def build_disconnect(self) -> Any:
+        return {"type": "websocket.disconnect", "code": 1001, "reason": "gone"}
+
 
 @dataclass(frozen=True)
 class Case:
@@ -125,16 +171,14 @@ class Exchange:
     finished: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.chunks = list(self.request.body)
+        self.incoming = self.request.list_incoming()
 
     async def receive(self) -> Any:
-        if self.chunks:
-            chunk = self.chunks.pop(0)
-            more_body = bool(self.chunks) or self.request.disconnects
-            return {"type": "http.request", "body": chunk, "more_body": more_body}
+        if self.incoming:
+            return self.incoming.pop(0)
         if not self.request.disconnects:
             await self.finished.wait()
-        return {"type": "http.disconnect"}
+        return self.request.build_disconnect()
 
     async def send(self, message: Any) -> None:
         self.messages.append(message)

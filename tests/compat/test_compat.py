@@ -6,17 +6,39 @@ from dataclasses import replace
 
 import pytest
 
-from tests.compat.cases import errors, extensions, requests, responses, routing, stacks
-from tests.compat.differences import DIFFERENCES, Difference, find_differences, set_header
+from tests.compat.cases import (
+    dispatching,
+    errors,
+    extensions,
+    files,
+    forms,
+    levels,
+    requests,
+    responses,
+    routing,
+    stacks,
+    static,
+    threads,
+    websockets,
+)
+from tests.compat.differences import DIFFERENCES, Difference, find_differences
+from tests.compat.expectations import set_header
 from tests.compat.harness import Case, Request, Result, run_case
 
 CASES = (
     *routing.CASES,
     *errors.CASES,
     *requests.CASES,
+    *forms.CASES,
     *responses.CASES,
+    *files.CASES,
     *stacks.CASES,
     *extensions.CASES,
+    *dispatching.CASES,
+    *static.CASES,
+    *threads.CASES,
+    *levels.CASES,
+    *websockets.CASES,
 )
 EXCHANGES = [
     pytest.param(case, request, id=f"{case.name}: {request}")

@@ -9,6 +9,7 @@ import pytest
 
 from framework._callables import (
     get_name,
+    get_qualified_name,
     is_async_callable,
     is_handler_function,
     unwrap_partial,
@@ -74,3 +75,11 @@ def test_names_are_those_of_functions_and_classes() -> None:
     assert get_name(Sync) == "Sync"
     assert get_name(Sync()) == "Sync"
     assert get_name(functools.partial(sync)) == "partial"
+
+
+def test_qualified_names_tell_what_is_called_in_the_end() -> None:
+    assert get_qualified_name(functools.partial(functools.partial(sync))).endswith(".sync")
+    assert get_qualified_name(Sync().method) == f"{__name__}.Sync.method"
+    assert get_qualified_name(Sync()) == get_qualified_name(Sync) == f"{__name__}.Sync"
+    assert get_qualified_name(print) == "builtins.print"
+    assert get_qualified_name([].append) == "list.append"

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
+import gc
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
+import framework.concurrency
+from framework._defaults import MAX_BACKGROUND_THREADS, MAX_ENDPOINT_THREADS, MAX_FILE_THREADS
+from framework.applications import App
+from framework.background import BackgroundTask
 from framework.concurrency import (
+    ThreadPool,
+    ThreadStatistics,
+    background_threads,
+    endpoint_threads,
+    file_threads,
     iterate_in_threadpool,
     run_in_threadpool,
     run_until_first_complete,
 )
+from framework.requests import Request
+from framework.responses import PlainTextResponse, Response
+from framework.routing import Route
+from framework.testclient import AsyncTestClient
+from tests.framework.asgi import build_scope, call
 
 pytestmark = pytest.mark.anyio
 
@@ -103,3 +122,197 @@ async def test_the_first_to_end_cancels_the_rest() -> None:
 
 async def test_blocking_in_a_thread_is_allowed() -> None:
     await run_in_threadpool(time.sleep, 0.001)
+
+
+POOLS = (endpoint_threads, file_threads, background_threads)
+
+
+@pytest.fixture(params=POOLS, ids=lambda pool: pool.name)
+def pool(request: pytest.FixtureRequest) -> Iterator[ThreadPool]:
+    """Each pool of the framework; its limit is put back."""
+    pool: ThreadPool = request.param
+    limit = pool.limit
+    yield pool
+    pool.limit = limit
+
+
+class Blockade:
+    """Blocks threads until it is lifted."""
+
+    def __init__(self) -> None:
+        self.lifted = threading.Event()
+
+    def __call__(self) -> bool:
+        return self.lifted.wait(10)
+
+    @contextlib.asynccontextmanager
+    async def hold(self, pool: ThreadPool, calls: int) -> AsyncIterator[None]:
+        """Keep so many calls waiting in the threads of a pool."""
+        async with anyio.create_task_group() as tasks:
+            for _ in range(calls):
+                tasks.start_soon(pool.run, self)
+            try:
+                await anyio.wait_all_tasks_blocked()
+                yield
+            finally:
+                self.lifted.set()
+
+
+async def test_a_pool_has_no_more_threads_than_its_limit() -> None:
+    pool = ThreadPool("reports", 3)
+    async with Blockade().hold(pool, 5):
+        assert pool.limiter.borrowed_tokens == 3
+        other = anyio.CapacityLimiter(1)
+        statistics = await anyio.to_thread.run_sync(pool.statistics, limiter=other)
+        assert statistics == ThreadStatistics(limit=3, used=3, waiting=2)
+    assert pool.statistics() == ThreadStatistics(limit=3, used=0, waiting=0)
+
+
+async def test_a_full_pool_leaves_the_others_free(pool: ThreadPool) -> None:
+    pool.limit = 2
+    async with Blockade().hold(pool, 4):
+        with anyio.fail_after(2):
+            for other in POOLS:
+                if other is not pool:
+                    assert await other.run(str.upper, "free") == "FREE"
+
+
+async def test_a_limit_may_be_raised_while_calls_wait(pool: ThreadPool) -> None:
+    pool.limit = 1
+    async with Blockade().hold(pool, 3):
+        pool.limit = 3
+        await anyio.wait_all_tasks_blocked()
+        assert (pool.limit, pool.limiter.borrowed_tokens) == (3, 3)
+
+
+def test_a_limit_set_without_a_loop_is_for_the_loops_to_come(
+    pool: ThreadPool, anyio_backend_name: str
+) -> None:
+    async def find_total() -> float:
+        return pool.limiter.total_tokens
+
+    pool.limit = 7
+    assert anyio.run(find_total, backend=anyio_backend_name) == 7
+    pool.limit = 8
+    assert anyio.run(find_total, backend=anyio_backend_name) == 8
+    assert pool.statistics()[1:] == (0, 0)
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_pool_needs_a_thread(limit: int) -> None:
+    with pytest.raises(ValueError, match=f"limit={limit} of the files threads must be at least 1"):
+        file_threads.limit = limit
+    with pytest.raises(ValueError, match=f"limit={limit} of the reports threads"):
+        ThreadPool("reports", limit)
+    assert repr(ThreadPool("reports", 2)) == "ThreadPool(name='reports', limit=2)"
+
+
+async def test_the_limits_are_those_of_the_defaults() -> None:
+    limits = [pool.limit for pool in POOLS]
+    assert [pool.limiter.total_tokens for pool in POOLS] == limits
+    assert limits == [MAX_ENDPOINT_THREADS, MAX_FILE_THREADS, MAX_BACKGROUND_THREADS]
+
+
+async def find_starlette_total() -> float:
+    # As the documentation of Starlette tells people to do.
+    limiter = anyio.to_thread.current_default_thread_limiter()
+    initial = limiter.total_tokens
+    limiter.total_tokens = 5
+    assert await run_in_threadpool(int) == 0
+    assert endpoint_threads.limiter is limiter
+    assert endpoint_threads.limiter.total_tokens == 5
+    return initial
+
+
+def test_the_limit_of_endpoints_may_be_set_on_the_limiter_of_anyio(
+    anyio_backend_name: str,
+) -> None:
+    # The endpoints' number is applied to a limiter that nobody has changed, and anyio's is the one
+    # the framework takes for unchanged.
+    initial = anyio.run(find_starlette_total, backend=anyio_backend_name)
+    assert initial == framework.concurrency._ANYIO_TOTAL
+
+
+def test_a_changed_limit_of_endpoints_is_applied_to_the_limiter_of_anyio(
+    anyio_backend_name: str,
+) -> None:
+    async def find_total() -> float:
+        await run_in_threadpool(int)
+        return anyio.to_thread.current_default_thread_limiter().total_tokens
+
+    endpoint_threads.limit = 6
+    try:
+        assert anyio.run(find_total, backend=anyio_backend_name) == 6
+    finally:
+        endpoint_threads.limit = MAX_ENDPOINT_THREADS
+
+
+def test_a_loop_that_is_gone_is_not_counted(anyio_backend_name: str) -> None:
+    pool = ThreadPool("short", 3)
+
+    async def use() -> int:
+        return await pool.run(int)
+
+    for _ in range(3):
+        anyio.run(use, backend=anyio_backend_name)
+    gc.collect()
+    assert pool.statistics() == ThreadStatistics(limit=3, used=0, waiting=0)
+
+
+async def test_context_variables_are_seen_in_every_pool() -> None:
+    VARIABLE.set("outside")
+    for pool in POOLS:
+        assert await pool.run(VARIABLE.get) == "outside"
+
+
+async def test_the_steps_of_an_iterator_and_sync_endpoints_take_endpoint_threads() -> None:
+    seen: list[int] = []
+
+    def note(*_: object) -> Response:
+        seen.append(endpoint_threads.statistics().used)
+        return Response()
+
+    async for _ in iterate_in_threadpool(note() for _ in range(2)):
+        pass
+    app = App(routes=[Route("/", note)])
+    await call(app, build_scope())
+    assert seen == [1, 1, 1]
+
+
+async def test_busy_endpoints_hold_up_no_file_and_no_async_endpoint(tmp_path: Path) -> None:
+    """All endpoint threads sleep: a file is read and an async endpoint answers all the same."""
+    blockade = Blockade()
+    page = tmp_path / "page.txt"
+    page.write_bytes(b"a page")
+
+    def sleepy(request: Request[Any]) -> Response:
+        blockade()
+        return PlainTextResponse("slept")
+
+    async def alive(request: Request[Any]) -> Response:
+        return PlainTextResponse("alive")
+
+    async def read(request: Request[Any]) -> Response:
+        return Response(await file_threads.run(page.read_bytes))
+
+    def clean_up(request: Request[Any]) -> None:
+        statistics.append(background_threads.statistics().used)
+
+    async def later(request: Request[Any]) -> Response:
+        return Response(background=BackgroundTask(clean_up, request))
+
+    statistics: list[int] = []
+    routes = [Route(f"/{each.__name__}", each) for each in (sleepy, alive, read, later)]
+    client = AsyncTestClient(App(routes=routes))
+    async with anyio.create_task_group() as tasks:
+        for _ in range(MAX_ENDPOINT_THREADS + 1):
+            tasks.start_soon(client.get, "/sleepy")
+        await anyio.wait_all_tasks_blocked()
+        assert endpoint_threads.statistics()[1:] == (MAX_ENDPOINT_THREADS, 1)
+        with anyio.fail_after(5):  # the endpoints sleep twice as long
+            assert (await client.get("/alive")).text == "alive"
+            assert (await client.get("/read")).text == "a page"
+            assert (await client.get("/later")).status_code == 200
+        assert endpoint_threads.statistics().used == MAX_ENDPOINT_THREADS
+        blockade.lifted.set()
+    assert statistics == [1]

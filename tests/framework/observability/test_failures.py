@@ -215,3 +215,24 @@ async def test_a_cancelled_request_is_accounted_for(
     assert [line["status"] for line in log.named("request")] == [status]
     assert count(registry, status) == 1
     assert registry.get_sample_value("http_requests_in_flight") == 0
+
+
+async def test_an_exception_that_goes_no_further_holds_no_request(observe: Observe) -> None:
+    """An instance that is raised for ever would keep the frames of every request."""
+    reused = LookupError("a module constant")
+    members = ExceptionGroup("several", [reused])
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise reused
+
+    async def several(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            raise reused
+        except LookupError:
+            raise members from None
+
+    for broken_app in (app, several):
+        for _ in range(2):
+            await Server().run(observe(broken_app), http_scope())
+            assert reused.__traceback__ is None
+    assert members.__traceback__ is None

@@ -1,0 +1,41 @@
+"""Telling ASGI 3 apps from ASGI 2 apps."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from framework.types import ASGIApp, Receive, Scope, Send
+
+
+def find_asgi3(app: Callable[..., Any]) -> ASGIApp:
+    """Return the app as an ASGI 3 callable: an ASGI 2 one takes the scope alone."""
+    try:
+        signature = inspect.signature(app)
+    except ValueError:  # compiled, without a signature
+        return app
+    if accepts(signature, 3):
+        return app
+    if accepts(signature, 1):
+        return ASGI2Adapter(app)
+    raise TypeError(f"{app!r} is no ASGI app; it has to accept (scope, receive, send).")
+
+
+def accepts(signature: inspect.Signature, count: int) -> bool:
+    """Say whether a callable with this signature takes so many positional arguments."""
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
+
+
+class ASGI2Adapter:
+    """Calls an ASGI 2 app as if it were an ASGI 3 one."""
+
+    def __init__(self, app: Callable[[Scope], Callable[[Receive, Send], Awaitable[None]]]) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope)(receive, send)
