@@ -204,7 +204,7 @@ CASES = (
             ),
             _post("limits", "a=1&b=2&c=3", URLENCODED, path="/limited"),
             _post("after", _USUAL, path="/after_body"),
-            _post("after", "a=1", URLENCODED, path="/after_body"),
+            _post("after, urlencoded", "a=1", URLENCODED, path="/after_body"),
         ),
     ),
     Case(
