@@ -29,6 +29,7 @@ __all__ = [
     "cookie_parser",
     "empty_receive",
     "empty_send",
+    "explain_json_error",
 ]
 
 StateT = TypeVar("StateT", bound="Mapping[str, Any] | State", default=State)
@@ -320,7 +321,7 @@ class Request(HTTPConnection[StateT]):
         try:
             self._json = _parse_json(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-            raise _explain_json(body, exc) from None
+            raise explain_json_error(body, exc) from None
         return self._json
 
     async def is_disconnected(self) -> bool:
@@ -355,19 +356,36 @@ class Request(HTTPConnection[StateT]):
             await self._send({"type": "http.response.early_hint", "links": links})
 
 
-def _explain_json(body: bytes, error: Exception) -> JSONDecodeError:
-    """Return the error for a body that is not JSON, with the position where that is known."""
+def explain_json_error(body: bytes, error: Exception) -> JSONDecodeError:
+    """Return the error for a body that is not JSON, with the position where that is known.
+
+    `error` is what the parser (msgspec) raised for it; a body over `MAX_EXPLAINED_JSON_BYTES` is not
+    parsed a second time and gets that reason.
+    """
+    if not body:
+        return JSONDecodeError("it is empty")
     if isinstance(error, RecursionError):
         return JSONDecodeError("it is nested too deeply")
-    if len(body) > MAX_EXPLAINED_JSON_BYTES:
-        return JSONDecodeError(str(error))
-    try:
-        json.loads(body.decode("utf-8"))
-    except UnicodeDecodeError as exc:
-        return JSONDecodeError(f"it is not UTF-8 at byte {exc.start}", exc.start)
-    except json.JSONDecodeError as exc:
-        return JSONDecodeError(f"{exc.msg} at character {exc.pos}", exc.pos)
-    except (ValueError, RecursionError):
-        pass
+    if len(body) <= MAX_EXPLAINED_JSON_BYTES:
+        try:
+            value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeDecodeError as exc:
+            return JSONDecodeError(f"it is not UTF-8 at byte {exc.start}", exc.start)
+        except UnicodeEncodeError:
+            return JSONDecodeError("it holds a lone surrogate")
+        except JSONDecodeError as exc:
+            return exc
+        except json.JSONDecodeError as exc:
+            return JSONDecodeError(f"{exc.msg} at character {exc.pos}", exc.pos)
+        except (ValueError, RecursionError):
+            pass
+    elif isinstance(error, UnicodeDecodeError):
+        return JSONDecodeError("it is not UTF-8")
     # What the standard library takes and RFC 8259 does not, or what is too large for it.
-    return JSONDecodeError("it holds NaN, an infinity, a lone surrogate or too large a number")
+    return JSONDecodeError(str(error))
+
+
+def _refuse_constant(name: str) -> None:
+    """Refuse what the standard library takes for a number (RFC 8259 section 6)."""
+    raise JSONDecodeError(f"it holds {name}")
