@@ -1,8 +1,8 @@
-"""Every error of the service as `application/problem+json` (RFC 9457), and JSON bodies with a type.
+"""Every error of the service as `application/problem+json` (RFC 9457), and input with a type.
 
-A handler raises `HTTPException` or `ProblemError`; `read_json` raises them for a body that does not
-fit. Titles are the phrases of RFC 9110, `type` stays `about:blank`: the status says which kind of
-problem it is, `detail` what is wrong with this request, `errors` where in its body.
+A handler raises `HTTPException` or `ProblemError`; `read_json` and `convert` raise them for what does
+not fit a type. Titles are the phrases of RFC 9110, `type` stays `about:blank`: the status says which kind of
+problem it is, `detail` what is wrong with this request, `errors` where in it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from framework.exceptions import HTTPException, JSONDecodeError, RequestBodyTooLarge
+from framework.exceptions import HTTPException, RequestBodyTooLarge
 from framework.observability.context import REQUEST_ID_SCOPE_KEY
-from framework.requests import Request
+from framework.requests import Request, explain_json_error
 from framework.responses import JSONResponse, Response
 from framework.types import ExceptionHandler
 
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 # Python before 3.13 has the phrases of an older RFC for these two.
 _TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+_BODY_MISMATCH: Final = "The request body does not have the expected form."
+_PARAMETER_MISMATCH: Final = "The parameters of the request do not have the expected form."
 
 _ERROR_STATUS: Final = 400
 _MAX_DETAIL_CHARACTERS: Final = 300
@@ -42,7 +45,7 @@ class ProblemError(HTTPException):
         status_code: 400 or above.
         detail: what is wrong with this request and how to put it right.
         headers: fields to add to the answer.
-        errors: the faults in the body, each with `detail` and `pointer` (RFC 6901, from `#`).
+        errors: the faults in the request, each with `detail` and `pointer` (RFC 6901, from `#`).
     """
 
     def __init__(
@@ -84,17 +87,25 @@ async def read_json(request: Request, type_: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=type_)
     except msgspec.ValidationError as exc:
-        raise _build_mismatch(str(exc)) from None
-    except RecursionError:
-        raise JSONDecodeError("it is nested too deeply") from None
-    except UnicodeDecodeError:
-        raise JSONDecodeError("it is not UTF-8") from None
-    except msgspec.DecodeError as exc:
-        raise JSONDecodeError(str(exc)) from None
+        raise _build_mismatch(_BODY_MISMATCH, str(exc)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise explain_json_error(body, exc) from None
 
 
-def _build_mismatch(message: str) -> ProblemError:
-    """Return the 422 for what msgspec says about a body that does not fit its type."""
+def convert(params: Mapping[str, Any], type_: type[T]) -> T:
+    """Return parameters, such as `request.path_params`, as a `type_`.
+
+    Raises:
+        ProblemError: they do not fit `type_` (422).
+    """
+    try:
+        return msgspec.convert(params, type_)
+    except msgspec.ValidationError as exc:
+        raise _build_mismatch(_PARAMETER_MISMATCH, str(exc)) from None
+
+
+def _build_mismatch(detail: str, message: str) -> ProblemError:
+    """Return the 422 for what msgspec says about input that does not fit its type."""
     found = _PLACE.fullmatch(message)
     reason, path = (found["reason"], found["path"] or "") if found else (message, "")
     # The keys of a mapping are not told; what contains them is the best place to point at.
@@ -105,7 +116,7 @@ def _build_mismatch(message: str) -> ProblemError:
         steps.append(member[1])
     pointer = "#" + "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)
     error = {"detail": reason[:_MAX_DETAIL_CHARACTERS], "pointer": pointer}
-    return ProblemError(422, "The request body does not have the expected form.", errors=(error,))
+    return ProblemError(422, detail, errors=(error,))
 
 
 async def answer_http_exception(request: Request, exc: HTTPException) -> Response:

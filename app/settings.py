@@ -168,6 +168,12 @@ class Settings:
     graceful_timeout: int = _setting(
         "GRACEFUL_TIMEOUT", 25, _SECONDS, "How long requests may go on after a stop was asked for."
     )
+    drain_seconds: float = _setting(
+        "DRAIN_SECONDS",
+        1.0,
+        _number(0, 60, "seconds", whole=False),
+        "How long a worker that was told to stop goes on taking requests while `/readyz` says 503.",
+    )
     keepalive: int = _setting(
         "KEEPALIVE", 75, _SECONDS, "How long an idle connection stays open; more than the proxy's."
     )
@@ -203,6 +209,12 @@ class Settings:
                 f"GRACEFUL_TIMEOUT={self.graceful_timeout} is not allowed with "
                 f"WORKER_TIMEOUT={self.worker_timeout}: use a smaller GRACEFUL_TIMEOUT or a "
                 "larger WORKER_TIMEOUT"
+            )
+        if self.drain_seconds >= self.graceful_timeout:
+            raise SettingsError(
+                f"DRAIN_SECONDS={self.drain_seconds} is not allowed with "
+                f"GRACEFUL_TIMEOUT={self.graceful_timeout}: use a smaller DRAIN_SECONDS or a "
+                "larger GRACEFUL_TIMEOUT"
             )
         if 0 < self.max_requests < self.max_requests_jitter:
             raise SettingsError(

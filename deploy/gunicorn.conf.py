@@ -40,7 +40,10 @@ _hooks = build_master_hooks(
     name=f"{_settings.service_name}-{_settings.host}-{_settings.port}",
     metrics_host=_settings.metrics_host,
     metrics_port=_settings.metrics_port,
+    log_level=_settings.log_level,
+    log_format=_settings.log_format,
 )
+_hooks.drain_seconds = _settings.drain_seconds
 _hooks.announcement = Announcement(
     title=f"{_settings.service_name} {__version__}",
     links=_links,

@@ -46,6 +46,7 @@ def main() -> None:
     # module would then run with gunicorn's own folder first in the path. Through the interpreter,
     # because the first line of the script is wrong after the folder has been moved.
     script = Path(sys.executable).with_name("gunicorn")
+    os.chdir(Path(__file__).resolve().parents[1])
     command = [sys.executable, str(script), "--config", "deploy/gunicorn.conf.py"]
     os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted
 

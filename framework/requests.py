@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import aclosing
 from types import TracebackType
@@ -15,7 +14,6 @@ import msgspec
 from framework._connection import HTTPConnection, StateT
 from framework._defaults import (
     MAX_BUFFERED_BODY_BYTES,
-    MAX_EXPLAINED_JSON_BYTES,
     MAX_FORM_BYTES,
     MAX_FORM_FIELDS,
     MAX_FORM_FILES,
@@ -23,6 +21,7 @@ from framework._defaults import (
     MAX_KEPT_FORM_BYTES,
 )
 from framework._http.cookies import parse_cookies
+from framework._http.json_errors import explain_json_error
 from framework.datastructures import (  # noqa: F401 - packages import them from here (fastapi-pagination)
     URL,
     Address,
@@ -31,7 +30,7 @@ from framework.datastructures import (  # noqa: F401 - packages import them from
     QueryParams,
     State,
 )
-from framework.exceptions import ClientDisconnect, JSONDecodeError, RequestBodyTooLarge
+from framework.exceptions import ClientDisconnect, RequestBodyTooLarge
 from framework.formparsers import FormParser, MultiPartParser, MultipartStream
 from framework.types import Message, Receive, Scope, Send
 
@@ -42,6 +41,7 @@ __all__ = [
     "cookie_parser",
     "empty_receive",
     "empty_send",
+    "explain_json_error",
 ]
 
 _parse_json = msgspec.json.Decoder().decode
@@ -204,7 +204,7 @@ class Request(HTTPConnection[StateT]):
         try:
             self._json = _parse_json(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-            raise _explain_json(body, exc) from None
+            raise explain_json_error(body, exc) from None
         return self._json
 
     def form(
@@ -368,21 +368,3 @@ class BodyChunks:
             if self._size > MAX_KEPT_FORM_BYTES:
                 self.kept = None
         return chunk
-
-
-def _explain_json(body: bytes, error: Exception) -> JSONDecodeError:
-    """Return the error for a body that is not JSON, with the position where that is known."""
-    if isinstance(error, RecursionError):
-        return JSONDecodeError("it is nested too deeply")
-    if len(body) > MAX_EXPLAINED_JSON_BYTES:
-        return JSONDecodeError(str(error))
-    try:
-        json.loads(body.decode("utf-8"))
-    except UnicodeDecodeError as exc:
-        return JSONDecodeError(f"it is not UTF-8 at byte {exc.start}", exc.start)
-    except json.JSONDecodeError as exc:
-        return JSONDecodeError(f"{exc.msg} at character {exc.pos}", exc.pos)
-    except (ValueError, RecursionError):
-        pass
-    # What the standard library takes and RFC 8259 does not, or what is too large for it.
-    return JSONDecodeError("it holds NaN, an infinity, a lone surrogate or too large a number")

@@ -6,6 +6,7 @@ Exit status 0 when every answer was right and every threshold was met, 1 otherwi
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,6 @@ from load.runner import run
 from load.service import find_service_problem
 from load.thresholds import Thresholds, find_problems, format_outcome
 
-DEFAULT_HOST: Final = "http://127.0.0.1:8000"
 DEFAULT_REPORT: Final = Path(__file__).parent / "results" / "load.html"
 
 
@@ -32,7 +32,11 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--host", default=DEFAULT_HOST, help="where the service is")
+    add(
+        "--host",
+        default=f"http://127.0.0.1:{os.environ.get('PORT') or 8000}",
+        help="where the service is",
+    )
     add("--users", type=positive(int), default=20, help="clients at the same time")
     add("--duration", type=positive(float), default=15.0, help="seconds")
     add("--spawn-rate", type=positive(float), default=20.0, help="clients that start in a second")
@@ -59,10 +63,20 @@ def positive(kind: type[int | float]) -> Callable[[str], float]:
     return parse
 
 
+def find_report_problem(path: Path) -> str | None:
+    """Return why the report cannot be written, with the remedy; its folder is made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a"):
+            return None
+    except OSError as error:
+        return f"{str(path)!r} cannot be written ({error.strerror}); name another file: --report"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     options = parse_options(arguments)
-    problem = find_service_problem(options.host)
+    problem = find_service_problem(options.host) or find_report_problem(options.report)
     if problem is not None:
         print(f"load: {problem}", file=sys.stderr)
         return 1

@@ -45,7 +45,6 @@ def run(
     elapsed, cpu = time.perf_counter() - start, time.process_time() - cpu_start
     # The chart of the report is drawn from the history, which needs its last second.
     time.sleep(1)
-    report.parent.mkdir(parents=True, exist_ok=True)
     html = get_html_report(environment)  # type: ignore[no-untyped-call]
     report.write_text(html, encoding="utf-8")
     outcome = collect(runner, elapsed, cpu / elapsed)

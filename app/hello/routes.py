@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from app.problems import read_json
+from app.problems import convert, read_json
 from framework.observability.metrics import Counter
 from framework.requests import Request
 from framework.responses import JSONResponse
@@ -19,7 +19,7 @@ WORDS: dict[Language, str] = {"de": "Hallo", "en": "Hello", "es": "Hola", "fr": 
 
 
 class Person(Struct, forbid_unknown_fields=True):
-    """Who wants to be greeted: the body of `POST /hello`."""
+    """Who wants to be greeted."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     language: Language = "en"
@@ -33,7 +33,7 @@ class Greeting(Struct):
 
 async def greet(request: Request) -> JSONResponse:
     """Greet the name in the path."""
-    return build_greeting(Person(request.path_params["name"]))
+    return build_greeting(convert(request.path_params, Person))
 
 
 async def greet_person(request: Request) -> JSONResponse:

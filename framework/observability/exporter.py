@@ -216,8 +216,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     # Told, because a parent that ends while this process starts would not be missed.
     parser.add_argument("--parent", type=int, default=os.getppid())
     parser.add_argument("--bind-seconds", type=float, default=BIND_RETRY_SECONDS)
-    parser.add_argument("--log-level", default=os.environ.get("LOG_LEVEL", "INFO"))
-    parser.add_argument("--log-format", default=os.environ.get("LOG_FORMAT", "auto"))
+    parser.add_argument("--log-level", default="INFO")
+    parser.add_argument("--log-format", default="auto")
     options = parser.parse_args(argv)
     try:
         configure_logging(level=options.log_level, format=options.log_format)

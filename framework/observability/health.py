@@ -103,6 +103,7 @@ async def _run_check(
             await check()
         status = "ok"
     except TimeoutError:
+        _log.warning("readiness check timed out", check=name)
         status = "timeout"
     except Exception:
         _log.warning("readiness check failed", check=name, exc_info=True)

@@ -147,7 +147,16 @@ def _configure_stdlib(level: str, handler: _StdlibHandler) -> None:
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.NOTSET)
+    # The application writes the access lines. Without a handler uvicorn does not even make its own;
+    # the filter stays when uvicorn gives this logger handlers after us.
+    access = logging.getLogger("uvicorn.access")
+    access.propagate = False
+    access.addFilter(_refuse)
     logging.captureWarnings(capture=True)
+
+
+def _refuse(record: logging.LogRecord) -> bool:
+    return False
 
 
 def _log_uncaught() -> None:

@@ -17,6 +17,7 @@ from framework.observability.context import (
     begin_request_context,
     find_request_id,
 )
+from framework.observability.health import readiness
 from framework.observability.logging import get_logger
 from framework.observability.metrics import UNMATCHED_ROUTE, HttpMetrics, http_metrics
 from framework.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,6 +48,9 @@ class ObservabilityMiddleware:
     response was started the client gets a plain 500. It is raised again only when a response was
     begun and cannot be completed, so that the server closes the connection.
 
+    While the process drains every response says `Connection: close`, so that clients with an open
+    connection move on.
+
     A WebSocket connection gets an id and one line, `websocket`, with its close code.
 
     While the lifespan runs, background tasks are counted and timed, and each failure is logged once,
@@ -56,8 +60,7 @@ class ObservabilityMiddleware:
         app: the application.
         access_log: write the `request` and `websocket` lines.
         metrics: count and time requests, and measure the worker; an `HttpMetrics` of one's own.
-        quiet_paths: their lines are written at level debug unless the status is 500 or more. The
-            probes of an orchestrator would drown everything else.
+        quiet_paths: their lines are written at level debug unless the status is 500 or more.
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class ObservabilityMiddleware:
         *,
         access_log: bool = True,
         metrics: bool | HttpMetrics = True,
-        quiet_paths: Collection[str] = ("/livez", "/readyz"),
+        quiet_paths: Collection[str] = (),
     ) -> None:
         self.app = app
         self.metrics = http_metrics() if metrics is True else metrics or None
@@ -182,7 +185,10 @@ class _HttpExchange:
             return self._send_last(message)
         if kind == "http.response.start":
             self.status = message["status"]
-            return self.server_send(_add_request_id(message, self.request_id))
+            message = _add_request_id(message, self.request_id)
+            if readiness.state == "draining":
+                message = _add_close(message)
+            return self.server_send(message)
         if kind == "http.response.pathsend":
             return self._send_last(message)
         return self.server_send(message)
@@ -360,3 +366,8 @@ def _add_request_id(message: Message, request_id: str) -> Message:
     headers = [field for field in message.get("headers", ()) if field[0] != REQUEST_ID_HEADER]
     headers.append((REQUEST_ID_HEADER, request_id.encode("ascii")))
     return {**message, "headers": headers}
+
+
+def _add_close(message: Message) -> Message:
+    headers = [field for field in message["headers"] if field[0] != b"connection"]
+    return {**message, "headers": [*headers, (b"connection", b"close")]}

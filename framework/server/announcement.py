@@ -36,7 +36,8 @@ class Announcement:
             return
         width = max(map(len, self.links))
         lines = [f"{name:>{width + 2}}  {link}\n" for name, link in self.links.items()]
-        sys.stdout.write(f"\n  {self.title} is up, {workers} workers\n\n{''.join(lines)}\n")
+        count = "1 worker" if workers == 1 else f"{workers} workers"
+        sys.stdout.write(f"\n  {self.title} is up, {count}\n\n{''.join(lines)}\n")
         sys.stdout.flush()
 
 

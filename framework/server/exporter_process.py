@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import Final
 
+from framework.observability.logging import LogFormat
+
 __all__ = ["ExporterProcess"]
 
 _MODULE: Final = "framework.observability.exporter"
@@ -25,11 +27,14 @@ class ExporterProcess:
     Args:
         host: address to listen on.
         port: port to listen on; 0 means that there is no exporter.
+        log_level: lowest level that it logs.
+        log_format: shape of its log lines.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, log_level: str, log_format: LogFormat) -> None:
         self._host = host
         self._port = port
+        self._log_options = ["--log-level", log_level, "--log-format", log_format]
         self.bind_seconds: float | None = None
         """How long it waits for the port, in seconds; None for its own default."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -48,7 +53,7 @@ class ExporterProcess:
                 return
             _logger.warning("The metrics exporter has ended and is started again")
         command = [sys.executable, "-m", _MODULE, "--parent", str(os.getpid())]
-        command += ["--host", self._host, "--port", str(self._port)]
+        command += ["--host", self._host, "--port", str(self._port), *self._log_options]
         if self.bind_seconds is not None:
             command += ["--bind-seconds", str(self.bind_seconds)]
         self._process = subprocess.Popen(  # noqa: S603 - all of it is ours

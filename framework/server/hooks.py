@@ -10,6 +10,7 @@ from typing import Final
 
 from gunicorn.arbiter import Arbiter
 
+from framework.observability.logging import LogFormat
 from framework.observability.metrics import mark_dead
 from framework.server.announcement import Announcement
 from framework.server.boot import Boot
@@ -32,12 +33,26 @@ class MasterHooks:
         name: names the run directory; the same for every master on the same address.
         metrics_host: address of the metrics exporter.
         metrics_port: port of the metrics exporter; 0 turns it off.
+        log_level: level of the metrics exporter's log.
+        log_format: format of the metrics exporter's log.
     """
 
-    def __init__(self, *, name: str, metrics_host: str, metrics_port: int) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        metrics_host: str,
+        metrics_port: int,
+        log_level: str,
+        log_format: LogFormat,
+    ) -> None:
         self.announcement: Announcement | None = None
+        self.drain_seconds = 0.0
+        """How long a worker takes requests after SIGTERM."""
         self.run_directory = RunDirectory(name)
-        self._exporter = ExporterProcess(metrics_host, metrics_port)
+        self._exporter = ExporterProcess(
+            metrics_host, metrics_port, log_level=log_level, log_format=log_format
+        )
         self._first_slot = 0
         self._boot: Boot | None = None
 
@@ -64,6 +79,7 @@ class MasterHooks:
         self._exporter.ensure_running()
         used = (other.slot for other in server.WORKERS.values())
         worker.slot = find_free_slot(used, first=self._first_slot)
+        worker.drain_seconds = self.drain_seconds
         worker.boot = self._boot
         worker.announcement = self.announcement
 
@@ -84,10 +100,18 @@ class MasterHooks:
 
 
 @functools.cache
-def build_master_hooks(*, name: str, metrics_host: str, metrics_port: int) -> MasterHooks:
+def build_master_hooks(
+    *, name: str, metrics_host: str, metrics_port: int, log_level: str, log_format: LogFormat
+) -> MasterHooks:
     """Return the hooks of this process.
 
     gunicorn reads its configuration again at each SIGHUP; the exporter and the claim on the run
     directory outlive that, so the same arguments give the same object.
     """
-    return MasterHooks(name=name, metrics_host=metrics_host, metrics_port=metrics_port)
+    return MasterHooks(
+        name=name,
+        metrics_host=metrics_host,
+        metrics_port=metrics_port,
+        log_level=log_level,
+        log_format=log_format,
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import socket
+from types import FrameType
 
 from uvicorn import Server
 
@@ -13,19 +13,15 @@ __all__ = ["ReadinessServer"]
 
 
 class ReadinessServer(Server):
-    """A server that is ready after the application's start-up, and draining before its end."""
+    """A server that is ready after the application's start-up, and draining when told to stop."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Run the application's start-up and listen."""
-        # The application writes the access lines. uvicorn writes its own as soon as this logger
-        # has handlers, its own or inherited, and whoever configures logging may have given it some.
-        logging.getLogger("uvicorn.access").handlers = []
-        logging.getLogger("uvicorn.access").propagate = False
         await super().startup(sockets)
         if not self.should_exit:
             readiness.set_ready()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say that this process is going away, then wait for requests and shut down."""
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Say that this process is going away, and begin to stop."""
         readiness.set_draining()
-        await super().shutdown(sockets)
+        super().handle_exit(sig, frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -23,9 +24,6 @@ class RunDirectory:
     It is in memory where the system has such a place, because metrics are written with each
     request. Each master holds a lock in it, which its workers inherit: the folder is in use as
     long as one of them lives.
-
-    Raises:
-        RuntimeError: the folder exists and is not private to this user.
     """
 
     def __init__(self, name: str) -> None:
@@ -33,13 +31,12 @@ class RunDirectory:
         parent = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
         self.path = parent / f"{safe}-{os.getuid()}"
         self._locks: dict[int, int] = {}
-        self._create()
 
     def claim(self) -> int:
-        """Take the first free number of a master, and empty the folder when nobody uses it.
+        """Make the folder, or empty one that nobody uses, and take the first free number in it.
 
         Raises:
-            RuntimeError: too many masters use the folder.
+            RuntimeError: the folder is not private to this user, or too many masters use it.
         """
         self._create()
         numbers = [number for number in range(_MAX_MASTERS) if self._lock(number)]
@@ -61,7 +58,8 @@ class RunDirectory:
             self._unlock(number)
 
     def _create(self) -> None:
-        self.path.mkdir(mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            self.path.mkdir(mode=0o700)
         found = self.path.lstat()
         private = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
         # APPSEC: in a folder that all users share, another one may have made it first.

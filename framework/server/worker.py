@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn_worker import UvicornWorker
 
+from framework.observability.health import readiness
 from framework.server.announcement import Announcement
 from framework.server.boot import Boot
 from framework.server.lifecycle import ReadinessServer
@@ -42,15 +43,24 @@ class WorkerServer(ReadinessServer):
     Args:
         config: uvicorn's configuration.
         notify: tells the master that this worker lives.
-        grace: seconds from the order to stop to the last heartbeat.
+        drain: seconds from SIGTERM to the shutdown, in which requests are still taken.
+        grace: seconds from the begin of the shutdown to the last heartbeat.
         master: process id of the master; the worker ends when it is gone.
     """
 
     def __init__(
-        self, config: Config, *, notify: Callable[[], None], grace: float, master: int
+        self,
+        config: Config,
+        *,
+        notify: Callable[[], None],
+        drain: float,
+        grace: float,
+        master: int,
     ) -> None:
         super().__init__(config)
         self._notify = notify
+        self._drain = drain
+        self._drain_end: float | None = None
         self._grace = grace
         self._master = master
         self.on_started: Callable[[], None] | None = None
@@ -62,9 +72,15 @@ class WorkerServer(ReadinessServer):
             self.on_started()
 
     async def on_tick(self, counter: int) -> bool:
-        """Stop when the master is gone: nobody would replace this worker, or ever stop it."""
+        """Stop when the drain is over, or when the master is gone.
+
+        Without a master nobody would replace this worker, or ever stop it.
+        """
         if os.getppid() != self._master and not self.should_exit:
             _logger.error("The master process has died; this worker stops")
+            readiness.set_draining()
+            self.should_exit = True
+        if self._drain_end is not None and time.monotonic() >= self._drain_end:
             self.should_exit = True
         return await super().on_tick(counter)
 
@@ -84,15 +100,20 @@ class WorkerServer(ReadinessServer):
             heartbeat.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin an orderly stop.
+        """Begin an orderly stop: after SIGTERM by letting load balancers and clients move on.
 
         uvicorn would raise the signal again at the end, which kills the process before
         gunicorn's `worker_exit` hook and `atexit` functions have run.
         """
-        self.should_exit = True
+        readiness.set_draining()
+        if sig != signal.SIGTERM or not self.started:
+            self.should_exit = True
+        elif self._drain_end is None:
+            self._drain_end = time.monotonic() + self._drain
 
     def stop_quickly(self) -> None:
         """Stop without waiting for requests: what gunicorn means by SIGQUIT."""
+        readiness.set_draining()
         self.should_exit = True
         self.force_exit = True
 
@@ -107,7 +128,7 @@ class WorkerServer(ReadinessServer):
 class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type information
     """A gunicorn worker that serves one ASGI application with uvicorn.
 
-    `slot`, `boot` and `announcement` are set by `MasterHooks.pre_fork`.
+    `slot`, `drain_seconds`, `boot` and `announcement` are set by `MasterHooks.pre_fork`.
     """
 
     CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
@@ -127,6 +148,7 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
     }
 
     slot: int = 0
+    drain_seconds: float = 0.0
     boot: Boot | None = None
     announcement: Announcement | None = None
 
@@ -151,8 +173,15 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
         self.config.app = self.wsgi
         self.config.load()
         self.config.lifespan_class = WorkerLifespan
+        # The drain is a part of the grace.
+        for_requests = self.config.timeout_graceful_shutdown - self.drain_seconds
+        self.config.timeout_graceful_shutdown = max(0.0, for_requests)
         server = WorkerServer(
-            self.config, notify=self.notify, grace=self.cfg.graceful_timeout, master=self.ppid
+            self.config,
+            notify=self.notify,
+            drain=self.drain_seconds,
+            grace=self.cfg.graceful_timeout - self.drain_seconds,
+            master=self.ppid,
         )
         server.on_started = self._record_start
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.stop_quickly)

@@ -128,13 +128,13 @@ def test_json_is_recognised_in_any_case_and_with_parameters(
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"", "Input data was truncated"),
-        (b"{", "Input data was truncated"),
-        (b"{]", "JSON is malformed"),
-        (b"{} {}", "trailing characters"),
-        (b'{"notes": {"a": NaN}}', "JSON is malformed"),
-        (b'{"notes": {"\xff": 1}}', "it is not UTF-8"),
-        (b"\xef\xbb\xbf{}", "JSON is malformed"),
+        (b"", "it is empty."),
+        (b"{", "Expecting property name enclosed in double quotes at character 1."),
+        (b"{} {}", "Extra data at character 3."),
+        (b'{"notes": {"a": NaN}}', "it holds NaN."),
+        (b'{"notes": {"\\ud800": 1}}', "it holds a lone surrogate."),
+        (b'{"notes": {"\xff": 1}}', "it is not UTF-8 at byte 12."),
+        (b"\xef\xbb\xbf{}", "at character 0."),
     ],
 )
 def test_a_body_that_is_not_json_is_refused_with_the_reason(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -23,6 +24,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 APP_README = (ROOT / "app" / "README.md").read_text(encoding="utf-8")
 SETTINGS_BEGIN = "<!-- settings: made by `python -m app.settings` -->\n"
 SETTINGS_END = "<!-- end of settings -->\n"
+# What a slice adds to `app/main.py`.
+ADDED_SLICES = re.compile(
+    r"from app\.(?!hello\.)\w+\.routes import routes as \w+\n|,\s*\*(?!hello_)\w+_routes"
+)
 
 
 def read_section(title: str) -> str:
@@ -34,19 +39,29 @@ def read_first_column(title: str) -> list[str]:
     return [name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
 
 
-def read_steps() -> tuple[dict[str, str], list[str]]:
-    """Return the files of the first endpoint by path, and the hunks of the change to `app/main.py`."""
+def read_steps() -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Return the new files of the first endpoint by path, and the hunks of the changed ones."""
     section = read_section("Add your first endpoint")
     files: dict[str, str] = {}
-    hunks: list[str] = []
+    changes: dict[str, list[str]] = {}
     for before, language, code in re.findall(r"([^\n]*)\n```(\w+)\n(.*?)```", section, re.DOTALL):
+        [path] = re.findall(r"`([\w/]+\.(?:py|md))`", before)
         if language == "diff":
-            assert "`app/main.py`" in before
-            hunks = code.split("@@\n")
+            changes[path] = code.split("@@\n")
         else:
-            [path] = re.findall(r"`([\w/]+\.py)`", before)
             files[path] = code
-    return files, hunks
+    return files, changes
+
+
+def apply_hunk(text: str, hunk: str) -> str:
+    """Return `text` with the change made; as it is where somebody has made it already."""
+    lines = hunk.splitlines(keepends=True)
+    old = "".join(line[1:] for line in lines if line[0] != "+")
+    new = "".join(line[1:] for line in lines if line[0] != "-")
+    if new in text:
+        return text
+    assert text.count(old) == 1, old
+    return text.replace(old, new)
 
 
 def test_the_shown_problem_is_what_the_service_answers(client: TestClient) -> None:
@@ -118,7 +133,7 @@ def test_the_first_endpoint_works_as_it_is_told(tmp_path: Path) -> None:
         shutil.copy(ROOT / path, tmp_path / path)
     for path in ("framework", "pyproject.toml", "README.md"):
         (tmp_path / path).symlink_to(ROOT / path)
-    files, hunks = read_steps()
+    files, changes = read_steps()
     assert list(files) == [
         "app/dice/__init__.py",
         "app/dice/routes.py",
@@ -127,19 +142,21 @@ def test_the_first_endpoint_works_as_it_is_told(tmp_path: Path) -> None:
     for path, code in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(code, encoding="utf-8")
+    # As it was before anybody added a slice to `hello`.
     main = tmp_path / "app/main.py"
     text = main.read_text(encoding="utf-8")
-    for hunk in hunks:
-        lines = hunk.splitlines(keepends=True)
-        old = "".join(line[1:] for line in lines if line[0] != "+")
-        assert text.count(old) == 1, old
-        text = text.replace(old, "".join(line[1:] for line in lines if line[0] != "-"))
-    main.write_text(text, encoding="utf-8")
+    main.write_text(ADDED_SLICES.sub("", text), encoding="utf-8")
+    assert list(changes) == ["app/main.py", "app/README.md"]
+    for path, hunks in changes.items():
+        text = functools.reduce(apply_hunk, hunks, (tmp_path / path).read_text(encoding="utf-8"))
+        (tmp_path / path).write_text(text, encoding="utf-8")
 
     tested = run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", "tests/app/dice")
     linted = run(tmp_path, "ruff", "check", "--no-cache", "app", "tests/app/dice")
     formatted = run(tmp_path, "ruff", "format", "--no-cache", "--check", "app", "tests/app/dice")
 
+    [route] = re.findall(r'Route\("([^"]+)"', files["app/dice/routes.py"])
+    assert f"\n| `GET {route}` |" in (tmp_path / "app/README.md").read_text(encoding="utf-8")
     assert "4 passed" in tested.stdout, tested.stdout
     assert linted.returncode == 0, linted.stdout
     assert formatted.returncode == 0, formatted.stdout

@@ -31,6 +31,7 @@ ALLOWED: dict[str, tuple[str, Any]] = {
     "READINESS_TIMEOUT": ("0.5", 0.5),
     "WORKER_TIMEOUT": ("60", 60),
     "GRACEFUL_TIMEOUT": ("5", 5),
+    "DRAIN_SECONDS": ("0", 0.0),
     "KEEPALIVE": ("5", 5),
     "MAX_REQUESTS": ("0", 0),
     "MAX_REQUESTS_JITTER": ("0", 0),
@@ -51,6 +52,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "READINESS_TIMEOUT": ("0", "nan", "inf", "1e1", "60.1", "-1"),
     "WORKER_TIMEOUT": ("0", "3601", "30s"),
     "GRACEFUL_TIMEOUT": ("0", "x"),
+    "DRAIN_SECONDS": ("-1", "60.1", "x"),
     "KEEPALIVE": ("0", "x"),
     "MAX_REQUESTS": ("-1", "x"),
     "MAX_REQUESTS_JITTER": ("-1", "x"),
@@ -130,6 +132,10 @@ LONG_GRACE = (
     "GRACEFUL_TIMEOUT=30 is not allowed with WORKER_TIMEOUT=30: use a smaller GRACEFUL_TIMEOUT "
     "or a larger WORKER_TIMEOUT"
 )
+LONG_DRAIN = (
+    "DRAIN_SECONDS=5.0 is not allowed with GRACEFUL_TIMEOUT=5: use a smaller DRAIN_SECONDS "
+    "or a larger GRACEFUL_TIMEOUT"
+)
 WIDE_JITTER = "MAX_REQUESTS_JITTER=4000 is not allowed with MAX_REQUESTS=100: use at most 100"
 
 
@@ -137,6 +143,7 @@ WIDE_JITTER = "MAX_REQUESTS_JITTER=4000 is not allowed with MAX_REQUESTS=100: us
     ("environ", "message"),
     [
         ({"GRACEFUL_TIMEOUT": "30"}, LONG_GRACE),
+        ({"DRAIN_SECONDS": "5", "GRACEFUL_TIMEOUT": "5"}, LONG_DRAIN),
         ({"MAX_REQUESTS": "100"}, WIDE_JITTER),
         ({"PORT": "9000"}, SAME_PORT),
         ({"PORT": "9000", "HOST": "0.0.0.0"}, SAME_PORT),
@@ -156,6 +163,7 @@ def test_settings_that_contradict_each_other_are_refused(
     "environ",
     [
         {"GRACEFUL_TIMEOUT": "30", "WORKER_TIMEOUT": "31"},
+        {"DRAIN_SECONDS": "4.9", "GRACEFUL_TIMEOUT": "5"},
         {"MAX_REQUESTS": "100", "MAX_REQUESTS_JITTER": "100"},
         {"MAX_REQUESTS": "0"},
         {"PORT": "9000", "HOST": "127.0.0.2"},

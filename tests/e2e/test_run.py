@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.service import ROOT, SERVE, Service, find_free_port, wait_for
+
+FROM_ANYWHERE = """
+import os
+from deploy import serve
+os.execv = lambda path, command: print(os.getcwd(), os.path.exists(command[-1]))
+serve.main()
+"""
 
 
 @pytest.fixture
@@ -21,10 +31,10 @@ def service(tmp_path: Path) -> Iterator[Service]:
         yield running.wait_until_up()
 
 
-def run(env: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+def run(env: dict[str, str], *command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command or SERVE,
-        cwd=ROOT,
+        cwd=cwd,
         env={"PATH": "/usr/bin:/bin", "METRICS_PORT": "0", **env},
         capture_output=True,
         text=True,
@@ -45,6 +55,65 @@ def test_it_answers_says_where_and_stops(service: Service) -> None:
     assert service.get("/metrics")[0] == 404
     service.signal(signal.SIGTERM)
     assert service.wait() == 0
+
+
+def test_before_it_stops_it_says_so_and_goes_on_taking_requests(tmp_path: Path) -> None:
+    with Service(tmp_path, SERVE, {"DRAIN_SECONDS": "2"}) as service:
+        service.wait_until_up()
+        client = http.client.HTTPConnection("127.0.0.1", service.port, timeout=5)
+
+        def ask(path: str) -> tuple[int, str | None]:
+            client.request("GET", path)
+            response = client.getresponse()
+            response.read()
+            return response.status, response.getheader("connection")
+
+        assert ask("/readyz") == (200, None)
+        service.signal(signal.SIGTERM)
+        begun = time.monotonic()
+        wait_for(lambda: ask("/readyz") == (503, "close"), "it says that it stops")
+        while time.monotonic() < begun + 1.5:
+            assert ask("/livez")[0] == 200  # a reset would be an exception
+        assert service.wait() == 0
+        assert 1.9 < time.monotonic() - begun < 5
+
+
+def test_the_exporter_understands_the_settings_as_the_service_does(tmp_path: Path) -> None:
+    with Service(tmp_path, SERVE, {"LOG_LEVEL": "", "LOG_FORMAT": "JSON"}) as service:
+        service.wait_until_up()
+        wait_for(lambda: service.count("metrics served") == 1, "the exporter serves")
+
+
+def test_a_run_directory_of_others_is_one_line(tmp_path: Path) -> None:
+    port = find_free_port()
+    name = f"slipway-127.0.0.1-{port}-{os.getuid()}"
+    folder = Path("/dev/shm") / name
+    folder.mkdir(mode=0o755)
+    try:
+        result = run({"PORT": str(port)})
+    finally:
+        folder.rmdir()
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "remove it" in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+def test_it_starts_from_any_folder(tmp_path: Path) -> None:
+    env = {"PYTHONPATH": str(ROOT), "PORT": str(find_free_port())}
+    command = (sys.executable, "-c", FROM_ANYWHERE)
+    assert run(env, *command, cwd=tmp_path).stdout == f"{ROOT} True\n"
+
+
+def test_plain_uvicorn_writes_each_access_line_once(tmp_path: Path) -> None:
+    port = find_free_port()
+    command = (sys.executable, "-m", "uvicorn", "app.main:app", f"--port={port}")
+    with Service(tmp_path, command, {"WEB_CONCURRENCY": "1"}) as service:
+        wait_for(lambda: "Uvicorn running" in service.output, "the process is up")
+        assert service.get("/hello/world", port=port)[0] == 200
+        wait_for(lambda: "/hello/world" in service.output, "the access line")
+        service.signal(signal.SIGTERM)
+        service.wait()
+        assert service.output.count("/hello/world") == 1
 
 
 def test_every_line_is_json_from_start_to_stop(service: Service) -> None:

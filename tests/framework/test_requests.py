@@ -213,6 +213,25 @@ async def test_bad_json_is_the_fault_of_the_client(name: str) -> None:
     assert len(text) < 200
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "it is empty"),
+        (b"[-Infinity]", "it holds -Infinity"),
+        (b"[NaN," + b"[" * 50_000, "it holds NaN"),
+        (b'["\\ud800"]', "it holds a lone surrogate"),
+        (b'"\xff"', "it is not UTF-8 at byte 1"),
+        (b'"\xff' + b" " * _defaults.MAX_EXPLAINED_JSON_BYTES + b'"', "it is not UTF-8"),
+        (b"[" * 200_000, "it is nested too deeply"),
+        (b"1e999", "Number out of range"),
+    ],
+)
+async def test_bad_json_is_explained(body: bytes, reason: str) -> None:
+    with pytest.raises(HTTPException) as caught:
+        await build_request(body).json()
+    assert caught.value.detail == f"The request body is not valid JSON: {reason}."
+
+
 async def test_json_that_was_bad_is_bad_again() -> None:
     request = build_request(b"{")
     for _ in range(2):

@@ -86,6 +86,22 @@ def test_without_a_service_one_line_says_how_to_start_it() -> None:
 
 
 @pytest.mark.timeout(60)
+def test_the_service_is_looked_for_on_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = find_free_port()
+    monkeypatch.setenv("PORT", str(port))
+    assert f"no service answers at http://127.0.0.1:{port} " in run_load().stderr
+
+
+@pytest.mark.timeout(60)
+def test_a_report_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with running("app.main:app", tmp_path / "log") as host:
+        result = run_load(*brief(host, tmp_path / "log" / "report.html"))
+    assert (result.returncode, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert "cannot be written" in line
+
+
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     ("option", "value"), [("--users", "0"), ("--duration", "-1"), ("--host", "127.0.0.1:8000")]
 )

@@ -67,6 +67,18 @@ def test_a_body_that_does_not_fit_is_refused_with_the_place(
     assert response.json()["errors"] == [{"detail": detail, "pointer": pointer}]
 
 
+@pytest.mark.parametrize("path", ["/hello/" + "a" * 101, "/hello/" + "%C3%B6" * 500])
+def test_a_name_in_the_path_has_the_limits_of_one_in_a_body(client: TestClient, path: str) -> None:
+    response = client.get(path)
+
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["detail"] == "The parameters of the request do not have the expected form."
+    assert problem["errors"] == [{"detail": "Expected `str` of length <= 100", "pointer": "#/name"}]
+    assert client.get("/hello/" + "a" * 100).status_code == 200
+
+
 def test_every_greeting_is_counted_and_no_refusal_is(client: TestClient) -> None:
     english, french = count_greetings("en"), count_greetings("fr")
 

@@ -73,6 +73,7 @@ async def test_each_dependency_is_reported(ready: Readiness, log: LogStream) -> 
     statuses = [check["status"] for check in details["checks"].values()]
     assert statuses == ["ok", "failed", "timeout"]
     assert details["checks"]["search"]["duration_ms"] >= 49
+    assert [line["check"] for line in log.named("readiness check timed out")] == ["search"]
 
 
 async def test_a_reason_is_logged_and_not_told(ready: Readiness, log: LogStream) -> None:
@@ -98,13 +99,17 @@ async def test_checks_run_at_the_same_time(ready: Readiness) -> None:
     assert time.perf_counter() - begun_at < 1
 
 
-async def test_a_time_out_of_the_dependency_itself_counts_as_one(ready: Readiness) -> None:
+async def test_a_time_out_of_the_dependency_itself_counts_as_one(
+    ready: Readiness, log: LogStream
+) -> None:
     async def times_out() -> None:
         raise TimeoutError
 
     ready.add_check("database", times_out)
     _, details = await ready.report()
     assert details["checks"]["database"]["status"] == "timeout"
+    (line,) = log.named("readiness check timed out")
+    assert (line["level"], line["check"]) == ("warning", "database")
 
 
 async def test_a_signal_during_the_checks_counts(ready: Readiness) -> None:

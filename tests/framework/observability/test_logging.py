@@ -38,9 +38,7 @@ def test_a_line_begins_with_time_level_logger_and_event(log: LogStream) -> None:
     assert datetime.fromisoformat(line["timestamp"]).utcoffset() == timedelta(0)
 
 
-@pytest.mark.parametrize(
-    "name", ["gunicorn.error", "uvicorn.error", "uvicorn.access", "asyncio", "some.library"]
-)
+@pytest.mark.parametrize("name", ["gunicorn.error", "uvicorn.error", "asyncio", "some.library"])
 def test_stdlib_loggers_write_the_same_stream_and_shape(log: LogStream, name: str) -> None:
     bind_contextvars(request_id="abc")
 
@@ -50,6 +48,18 @@ def test_stdlib_loggers_write_the_same_stream_and_shape(log: LogStream, name: st
     expected = ["timestamp", "level", "logger", "event", "shard", "request_id", "pid"]
     assert list(line) == expected
     assert (line["level"], line["logger"], line["event"]) == ("warning", name, "hello world")
+
+
+def test_access_lines_of_uvicorn_are_not_written_whoever_gives_them_a_handler(
+    log: LogStream,
+) -> None:
+    logger = logging.getLogger("uvicorn.access")
+    assert not logger.propagate
+    handler = logging.StreamHandler(log)
+    logger.addHandler(handler)
+    logger.warning("GET /")
+    logger.removeHandler(handler)
+    assert log.lines() == []
 
 
 def test_warnings_are_log_lines(log: LogStream) -> None:

@@ -15,6 +15,11 @@ def test_a_person_reads_aligned_lines(capsys: pytest.CaptureFixture[str]) -> Non
     )
 
 
+def test_one_worker_is_not_several(capsys: pytest.CaptureFixture[str]) -> None:
+    Announcement("slipway 1.2", LINKS, console=True).publish(1)
+    assert "is up, 1 worker\n" in capsys.readouterr().out
+
+
 def test_a_machine_reads_one_event() -> None:
     with capture_logs() as events:
         Announcement("slipway 1.2", LINKS, console=False).publish(4)

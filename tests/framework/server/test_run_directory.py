@@ -18,6 +18,8 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_it_is_private_and_named_after_the_service() -> None:
     directory = RunDirectory("my service-::1-8000")
+    assert not directory.path.exists()
+    directory.claim()
     assert directory.path.name == f"my_service-_1-8000-{os.getuid()}"
     assert stat.S_IMODE(directory.path.stat().st_mode) == 0o700
 
@@ -25,14 +27,20 @@ def test_it_is_private_and_named_after_the_service() -> None:
 def test_a_folder_that_others_can_read_is_refused(memory: Path) -> None:
     (memory / f"service-{os.getuid()}").mkdir(mode=0o755)
     with pytest.raises(RuntimeError, match="remove it"):
-        RunDirectory("service")
+        RunDirectory("service").claim()
+
+
+def test_a_file_of_that_name_is_refused(memory: Path) -> None:
+    (memory / f"service-{os.getuid()}").touch(mode=0o600)
+    with pytest.raises(RuntimeError, match="remove it"):
+        RunDirectory("service").claim()
 
 
 def test_a_link_to_somewhere_else_is_refused(memory: Path) -> None:
     (memory / "elsewhere").mkdir(mode=0o700)
     (memory / f"service-{os.getuid()}").symlink_to(memory / "elsewhere")
     with pytest.raises(RuntimeError, match="remove it"):
-        RunDirectory("service")
+        RunDirectory("service").claim()
 
 
 def test_without_memory_it_is_in_the_temporary_folder(
@@ -46,6 +54,7 @@ def test_without_memory_it_is_in_the_temporary_folder(
 
 def test_the_first_master_finds_it_empty() -> None:
     directory = RunDirectory("service")
+    directory.path.mkdir(mode=0o700)
     (directory.path / "counter_0.db").touch()
     assert directory.claim() == 0
     assert list(directory.path.glob("*.db")) == []

@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -91,12 +92,7 @@ def test_the_heartbeat_goes_on_during_a_shutdown_until_the_grace_is_over(
         await asyncio.sleep(0.5)
 
     async def stop() -> None:
-        server = WorkerServer(
-            uvicorn.Config("unused", log_config=None),
-            notify=lambda: states.append(readiness.state),
-            grace=0.2,
-            master=os.getppid(),
-        )
+        server = build_server(notify=lambda: states.append(readiness.state), grace=0.2)
         server.servers = []
         server.lifespan = SimpleNamespace(shutdown=shut_down)
         await server.shutdown()
@@ -106,4 +102,30 @@ def test_the_heartbeat_goes_on_during_a_shutdown_until_the_grace_is_over(
     asyncio.run(stop())
     readiness.reset()
     assert 5 <= len(states) <= 21
-    assert set(states) == {"draining"}
+    assert set(states) == {"ready"}  # nobody has told it to stop: it retires
+
+
+def build_server(
+    *, notify: Callable[[], None] = lambda: None, drain: float = 0.0, grace: float = 1.0
+) -> WorkerServer:
+    config = uvicorn.Config("unused", log_config=None)
+    return WorkerServer(config, notify=notify, drain=drain, grace=grace, master=os.getppid())
+
+
+def test_only_an_orderly_stop_of_a_worker_that_serves_drains_first() -> None:
+    async def stop(number: signal.Signals, *, started: bool) -> list[bool]:
+        readiness.reset()
+        server = build_server(drain=0.2)
+        server.started = started
+        server.handle_exit(number, None)
+        assert readiness.state == "draining"
+        ends = [await server.on_tick(1)]
+        await asyncio.sleep(0.15)
+        server.handle_exit(number, None)  # told twice, it does not begin again
+        await asyncio.sleep(0.1)
+        return [*ends, await server.on_tick(2)]
+
+    assert asyncio.run(stop(signal.SIGTERM, started=True)) == [False, True]
+    assert asyncio.run(stop(signal.SIGTERM, started=False)) == [True, True]
+    assert asyncio.run(stop(signal.SIGINT, started=True)) == [True, True]
+    readiness.reset()
