@@ -56,11 +56,12 @@ def test_a_reload_replaces_every_worker_without_sharing_slots(service: Service) 
 def test_one_more_worker_has_the_next_slot_and_one_less_frees_it(service: Service) -> None:
     service.signal(signal.SIGTTIN)
     wait_for(lambda: service.count("Worker 2 serves") == 1, "a third worker")
-    assert sorted(service.workers()) == [0, 1, 2]
+    # The kernel chooses who answers: all of them do, but not in every thirty requests.
+    wait_for(lambda: sorted(service.workers()) == [0, 1, 2], "answers of all three")
     assert read_metric(service, "sample_alive") == 3
     service.signal(signal.SIGTTOU)
     wait_for(lambda: service.count("Finished server process") == 1, "one worker less")
-    assert len(service.workers()) == 2
+    wait_for(lambda: len(service.workers()) == 2, "answers of the other two")
     wait_for(lambda: read_metric(service, "sample_alive") == 2, "the gauge forgets the worker")
 
 
