@@ -146,7 +146,8 @@ def _configure_stdlib(level: str, handler: _StdlibHandler) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-        logger.setLevel(logging.NOTSET)
+        # A number: uvicorn compares it, and with NOTSET formats trace lines for each connection.
+        logger.setLevel(level)
     # The application writes the access lines. Without a handler uvicorn does not even make its own;
     # the filter stays when uvicorn gives this logger handlers after us.
     access = logging.getLogger("uvicorn.access")

@@ -157,7 +157,8 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
         # The parent class has given this logger the handlers of gunicorn's, and no way to the root.
         logger = logging.getLogger("uvicorn.error")
         logger.handlers = []
-        logger.setLevel(logging.NOTSET)
+        # uvicorn compares the number: with NOTSET it would format trace lines for each connection.
+        logger.setLevel(self.log.error_log.level)
         logger.propagate = True
         grace = self.cfg.graceful_timeout
         self.config.timeout_graceful_shutdown = max(1, grace - _shutdown_margin(grace))

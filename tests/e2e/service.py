@@ -147,9 +147,14 @@ class Service:
         return answer
 
     def workers(self) -> dict[int, int]:
-        """The pids of the workers that answer, by slot; asked often enough to meet all."""
-        answers = [self.ask() for _ in range(30)]
-        return {answer["slot"]: answer["pid"] for answer in answers}
+        """The pids of the workers that answer, by slot; asked until nobody new has for a while."""
+        pids: dict[int, int] = {}
+        asked_in_vain = 0
+        while asked_in_vain < 50:
+            answer = self.ask()
+            asked_in_vain = asked_in_vain + 1 if answer["slot"] in pids else 0
+            pids[answer["slot"]] = answer["pid"]
+        return pids
 
     def find_processes(self) -> list[int]:
         """The pids that carry this service's port in their environment."""
