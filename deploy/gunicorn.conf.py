@@ -8,7 +8,6 @@ is fixed here is fixed for the reason beside it.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -50,10 +49,6 @@ _hooks.announcement = Announcement(
     console=_settings.log_format == "console"
     or (_settings.log_format == "auto" and sys.stdout.isatty()),
 )
-
-# Where workers write their metrics and the exporter reads them: a private folder in memory. Set
-# before any metric is made.
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_hooks.run_directory.path)
 
 # What runs.
 wsgi_app = "app.main:app"

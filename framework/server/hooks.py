@@ -11,7 +11,7 @@ from typing import Final
 from gunicorn.arbiter import Arbiter
 
 from framework.observability.logging import LogFormat
-from framework.observability.metrics import mark_dead
+from framework.observability.metrics import MULTIPROCESS_DIRECTORY_VARIABLE, mark_dead
 from framework.server.announcement import Announcement
 from framework.server.boot import Boot
 from framework.server.exporter_process import ExporterProcess
@@ -63,6 +63,9 @@ class MasterHooks:
         except RuntimeError as exc:
             _logger.critical("%s", exc)
             sys.exit(1)
+        # Where workers write their metrics and the exporter reads them: a private folder in memory.
+        # Set when it is there, and before any metric is made: the workers load the application.
+        os.environ[MULTIPROCESS_DIRECTORY_VARIABLE] = str(self.run_directory.path)
         if number > 0:
             # Another master serves, until somebody stops it (SIGUSR2). Its slots and the port of
             # its exporter are in use until then.

@@ -62,6 +62,7 @@ class Service:
         self.port = find_free_port()
         self.metrics_port = find_free_port()
         self.folder = folder
+        self.answered = 0
         self._output = folder / "output.txt"
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
@@ -143,6 +144,7 @@ class Service:
         """What one worker of the sample says about itself."""
         status, body = self.get("/")
         assert status == 200
+        self.answered += 1
         answer: dict[str, Any] = json.loads(body)
         return answer
 
