@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -199,6 +200,10 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
             sys.exit(_FAILURE_STATUS)
 
     def _record_start(self) -> None:
+        # What exists now lives as long as the worker: collections need not walk through it, which
+        # takes some microseconds off each request.
+        gc.collect()
+        gc.freeze()
         _logger.info("Worker %d serves", self.slot)
         if self.boot is not None and self.boot.record_start() and self.announcement is not None:
             self.announcement.publish(self.cfg.workers)
