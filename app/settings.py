@@ -177,6 +177,30 @@ class Settings:
     keepalive: int = _setting(
         "KEEPALIVE", 75, _SECONDS, "How long an idle connection stays open; more than the proxy's."
     )
+    first_byte_timeout: int = _setting(
+        "FIRST_BYTE_TIMEOUT",
+        15,
+        _SECONDS,
+        "How long a new connection may say nothing; then it is closed.",
+    )
+    header_timeout: int = _setting(
+        "HEADER_TIMEOUT",
+        10,
+        _SECONDS,
+        "How long the header of a request may take to arrive; then it is answered with 408.",
+    )
+    body_timeout: int = _setting(
+        "BODY_TIMEOUT",
+        10,
+        _SECONDS,
+        "How long a body may come slower than 240 bytes a second; then it is answered with 408.",
+    )
+    stall_timeout: int = _setting(
+        "STALL_TIMEOUT",
+        20,
+        _SECONDS,
+        "How long a client may take less than 240 bytes a second of its answer; then it is cut off.",
+    )
     max_requests: int = _setting(
         "MAX_REQUESTS",
         20_000,

@@ -17,6 +17,7 @@ from framework.observability.logging import configure_logging
 from framework.server.announcement import Announcement, build_url
 from framework.server.cpus import default_workers
 from framework.server.hooks import build_master_hooks
+from framework.server.http.limits import HttpLimits
 from framework.server.logger import GunicornLogger
 from framework.server.worker import SlipwayWorker
 
@@ -43,6 +44,12 @@ _hooks = build_master_hooks(
     log_format=_settings.log_format,
 )
 _hooks.drain_seconds = _settings.drain_seconds
+_hooks.limits = HttpLimits(
+    first_byte_seconds=_settings.first_byte_timeout,
+    header_seconds=_settings.header_timeout,
+    body_grace_seconds=_settings.body_timeout,
+    stalled_seconds=_settings.stall_timeout,
+)
 _hooks.announcement = Announcement(
     title=f"{_settings.service_name} {__version__}",
     links=_links,
@@ -82,6 +89,12 @@ graceful_timeout = _settings.graceful_timeout
 # Longer than proxies keep idle connections (60 s): else one is closed here in the moment the proxy
 # sends on it, and a client sees 502.
 keepalive = _settings.keepalive
+
+# What a request may be made of. gunicorn hands these to workers that read HTTP themselves, ours to the
+# protocol. The longest line and field gunicorn allows, and its own number of fields.
+limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 8190
 
 # Slow leaks end with the worker; the jitter keeps all from being replaced at once.
 max_requests = _settings.max_requests

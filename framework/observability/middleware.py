@@ -17,7 +17,6 @@ from framework.observability.context import (
     begin_request_context,
     find_request_id,
 )
-from framework.observability.health import readiness
 from framework.observability.logging import get_logger
 from framework.observability.metrics import UNMATCHED_ROUTE, HttpMetrics, http_metrics
 from framework.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,9 +46,6 @@ class ObservabilityMiddleware:
     An exception that nobody handled is logged once, as the event `unhandled exception`. When no
     response was started the client gets a plain 500. It is raised again only when a response was
     begun and cannot be completed, so that the server closes the connection.
-
-    While the process drains every response says `Connection: close`, so that clients with an open
-    connection move on.
 
     A WebSocket connection gets an id and one line, `websocket`, with its close code.
 
@@ -186,8 +182,6 @@ class _HttpExchange:
         if kind == "http.response.start":
             self.status = message["status"]
             message = _add_request_id(message, self.request_id)
-            if readiness.state == "draining":
-                message = _add_close(message)
             return self.server_send(message)
         if kind == "http.response.pathsend":
             return self._send_last(message)
@@ -366,8 +360,3 @@ def _add_request_id(message: Message, request_id: str) -> Message:
     headers = [field for field in message.get("headers", ()) if field[0] != REQUEST_ID_HEADER]
     headers.append((REQUEST_ID_HEADER, request_id.encode("ascii")))
     return {**message, "headers": headers}
-
-
-def _add_close(message: Message) -> Message:
-    headers = [field for field in message["headers"] if field[0] != b"connection"]
-    return {**message, "headers": [*headers, (b"connection", b"close")]}

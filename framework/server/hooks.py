@@ -15,6 +15,7 @@ from framework.observability.metrics import MULTIPROCESS_DIRECTORY_VARIABLE, mar
 from framework.server.announcement import Announcement
 from framework.server.boot import Boot
 from framework.server.exporter_process import ExporterProcess
+from framework.server.http.limits import HttpLimits
 from framework.server.run_directory import RunDirectory
 from framework.server.slots import SLOTS_PER_MASTER, find_free_slot
 from framework.server.worker import SlipwayWorker
@@ -49,6 +50,8 @@ class MasterHooks:
         self.announcement: Announcement | None = None
         self.drain_seconds = 0.0
         """How long a worker takes requests after SIGTERM."""
+        self.limits = HttpLimits()
+        """What a client may send, and how long it may take."""
         self.run_directory = RunDirectory(name)
         self._exporter = ExporterProcess(
             metrics_host, metrics_port, log_level=log_level, log_format=log_format
@@ -83,6 +86,7 @@ class MasterHooks:
         used = (other.slot for other in server.WORKERS.values())
         worker.slot = find_free_slot(used, first=self._first_slot)
         worker.drain_seconds = self.drain_seconds
+        worker.limits = self.limits
         worker.boot = self._boot
         worker.announcement = self.announcement
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import socket
 from types import FrameType
+from typing import Final
 
 from uvicorn import Server
 
 from framework.observability.health import readiness
+from framework.server.http.protocol import HardenedHttpProtocol
 
 __all__ = ["ReadinessServer"]
+
+_TICKS_A_SECOND: Final = 10
 
 
 class ReadinessServer(Server):
@@ -20,6 +24,14 @@ class ReadinessServer(Server):
         await super().startup(sockets)
         if not self.should_exit:
             readiness.set_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell the connections each second that it is over; their deadlines are counted so."""
+        if counter % _TICKS_A_SECOND == 0:
+            for connection in tuple(self.server_state.connections):
+                if isinstance(connection, HardenedHttpProtocol):
+                    connection.on_second()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Say that this process is going away, and begin to stop."""

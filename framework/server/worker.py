@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import functools
 import gc
 import logging
 import os
@@ -16,13 +18,14 @@ from typing import Any, ClassVar, Final, NoReturn
 
 from gunicorn.arbiter import Arbiter
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn_worker import UvicornWorker
 
 from framework.observability.health import readiness
 from framework.server.announcement import Announcement
 from framework.server.boot import Boot
+from framework.server.http.limits import HttpLimits
+from framework.server.http.protocol import HardenedHttpProtocol
 from framework.server.lifecycle import ReadinessServer
 from framework.server.lifespan import WorkerLifespan
 
@@ -129,27 +132,28 @@ class WorkerServer(ReadinessServer):
 class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type information
     """A gunicorn worker that serves one ASGI application with uvicorn.
 
-    `slot`, `drain_seconds`, `boot` and `announcement` are set by `MasterHooks.pre_fork`.
+    `slot`, `drain_seconds`, `limits`, `boot` and `announcement` are set by `MasterHooks.pre_fork`.
+    Of the limits, gunicorn's own settings (`limit_request_line`, `limit_request_fields`,
+    `limit_request_field_size`) win.
     """
 
     CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
         # Named instead of "auto", which falls back to slower and laxer ones in silence. As classes,
         # so that they are loaded once, before the fork.
         "loop": "uvloop",
-        "http": HttpToolsProtocol,
+        "http": functools.partial(HardenedHttpProtocol, limits=HttpLimits()),
         "ws": WebSocketsSansIOProtocol,
         "ws_max_size": WS_MAX_MESSAGE_BYTES,
         "interface": "asgi3",
         # An application whose start-up fails must not serve.
         "lifespan": "on",
-        # Requests on one connection do not see each other's context variables.
-        "reset_contextvars": True,
         "server_header": False,
         "access_log": False,
     }
 
     slot: int = 0
     drain_seconds: float = 0.0
+    limits: HttpLimits = HttpLimits()
     boot: Boot | None = None
     announcement: Announcement | None = None
 
@@ -173,6 +177,8 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
+        limits = add_gunicorn_limits(self.limits, self.cfg)
+        self.config.http = functools.partial(HardenedHttpProtocol, limits=limits)
         self.config.load()
         self.config.lifespan_class = WorkerLifespan
         # The drain is a part of the grace.
@@ -228,6 +234,16 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
             sys.exit(0)
         _logger.critical("The application could not start: %s", reason, exc_info=exc)
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+
+def add_gunicorn_limits(limits: HttpLimits, cfg: Any) -> HttpLimits:
+    """Return the limits with those that gunicorn has settings for; its 0 is our default."""
+    return dataclasses.replace(
+        limits,
+        request_line=cfg.limit_request_line or limits.request_line,
+        header_count=cfg.limit_request_fields or limits.header_count,
+        header_field=cfg.limit_request_field_size or limits.header_field,
+    )
 
 
 def _shutdown_margin(grace: int) -> int:

@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 from structlog.contextvars import bind_contextvars
 
 from framework.observability.context import current_request_id
-from framework.observability.health import readiness
 from framework.observability.logging import get_logger
 from framework.types import Message, Receive, Scope, Send
 from tests.framework.observability.harness import (
@@ -247,16 +246,6 @@ async def test_probes_are_requests_like_any_other(
 ) -> None:
     await Server().run(observe(answer()), http_scope(path))
     assert [line["level"] for line in log.named("request")] == ["info"]
-
-
-async def test_a_draining_process_asks_clients_to_move_on(observe: Observe) -> None:
-    readiness.set_draining()
-    try:
-        server = await Server().run(observe(answer()))
-    finally:
-        readiness.reset()
-    fields = [field for field in server.sent[0]["headers"] if field[0] == b"connection"]
-    assert fields == [(b"connection", b"close")]
 
 
 @pytest.mark.parametrize(("status", "level"), [(200, "debug"), (404, "debug"), (503, "info")])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import signal
@@ -10,12 +11,13 @@ from types import SimpleNamespace
 import pytest
 import uvicorn
 from gunicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from framework.observability.health import readiness
 from framework.server import worker as worker_module
+from framework.server.http.limits import HttpLimits
+from framework.server.http.protocol import HardenedHttpProtocol
 from framework.server.logger import GunicornLogger
-from framework.server.worker import SlipwayWorker, WorkerServer
+from framework.server.worker import SlipwayWorker, WorkerServer, add_gunicorn_limits
 
 LOGGERS = ("gunicorn.error", "gunicorn.access", "uvicorn.error", "uvicorn.access")
 
@@ -40,17 +42,26 @@ def build_worker(**settings: object) -> SlipwayWorker:
 
 def test_uvicorn_is_set_up_for_a_service() -> None:
     config = build_worker(keepalive=75, forwarded_allow_ips="10.0.0.1").config
-    assert config.http is HttpToolsProtocol
+    assert isinstance(config.http, functools.partial)
+    assert config.http.func is HardenedHttpProtocol
     assert config.loop == "uvloop"
     assert config.lifespan == "on"
     assert config.interface == "asgi3"
-    assert config.reset_contextvars
     assert not config.server_header
     assert not config.access_log
     assert config.ws_max_size == 1024 * 1024
     assert config.timeout_keep_alive == 75
     assert config.limit_concurrency is None
     assert config.log_config is None
+
+
+def test_settings_of_gunicorn_are_limits_of_the_protocol() -> None:
+    cfg = Config()
+    cfg.set("limit_request_line", 100)
+    cfg.set("limit_request_fields", 7)
+    cfg.set("limit_request_field_size", 0)
+    limits = add_gunicorn_limits(HttpLimits(header_seconds=3), cfg)
+    assert limits == HttpLimits(request_line=100, header_count=7, header_seconds=3)
 
 
 @pytest.mark.parametrize(

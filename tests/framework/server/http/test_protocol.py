@@ -1,0 +1,372 @@
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import json
+import logging
+import socket
+import struct
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from framework.observability.health import readiness
+from framework.server.http.protocol import HardenedHttpProtocol
+from framework.types import Receive, Scope, Send
+from tests.framework.server.http.serving import (
+    STOCK,
+    Running,
+    answer_with,
+    build_protocol,
+    echo,
+    read_responses,
+    read_to_end,
+    serve,
+    wait_for,
+)
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+LAST_GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    with serve(echo, build_protocol()) as server:
+        yield server
+
+
+def run_app(app: Callable[[Scope, Receive, Send], Any], *parts: bytes, **limits: int) -> bytes:
+    """Serve one connection of `app`; return what it got."""
+    with serve(app, build_protocol(**limits)) as server:
+        return server.exchange(*parts)
+
+
+# Deadlines
+
+
+def test_a_connection_without_a_request_is_closed() -> None:
+    with serve(echo, build_protocol(first_byte_seconds=1)) as server, server.connect() as client:
+        assert read_to_end(client) == b""
+
+
+def test_an_idle_connection_is_closed_after_the_keep_alive_time() -> None:
+    with serve(echo, build_protocol(), timeout_keep_alive=1) as server, server.connect() as client:
+        client.sendall(GET)
+        [(status, _, _)] = read_responses(read_to_end(client))
+        assert status == 200
+
+
+@pytest.mark.parametrize("begin", [GET[:-2], b"GET", POST[:-9]])
+def test_a_header_that_does_not_end_is_answered_with_408(begin: bytes) -> None:
+    with serve(echo, build_protocol(header_seconds=1)) as server, server.connect() as client:
+        client.sendall(begin)
+        assert [status for status, _, _ in read_responses(read_to_end(client))] == [408]
+
+
+def test_a_body_that_comes_too_slowly_is_answered_with_408_and_the_application_told() -> None:
+    told: list[str] = []
+
+    async def read(scope: Scope, receive: Receive, send: Send) -> None:
+        message = {"more_body": True, "type": ""}
+        while message.get("more_body"):
+            message = dict(await receive())
+        told.append(str(message["type"]))
+
+    with serve(read, build_protocol(body_grace_seconds=1)) as server, server.connect() as client:
+        client.sendall(POST + b"Content-Length: 9000\r\n\r\nabc")
+        assert [status for status, _, _ in read_responses(read_to_end(client))] == [408]
+    assert told == ["http.disconnect"]
+
+
+def test_a_body_at_a_fair_rate_is_not_too_slow() -> None:
+    with serve(echo, build_protocol(body_grace_seconds=1)) as server, server.connect() as client:
+        client.sendall(POST + b"Content-Length: 6000\r\nConnection: close\r\n\r\n")
+        for _ in range(6):
+            client.sendall(b"x" * 1000)
+            time.sleep(0.5)
+        [(status, _, body)] = read_responses(read_to_end(client))
+    assert status == 200
+    assert json.loads(body)["body_bytes"] == 6000
+
+
+def test_a_client_that_does_not_read_is_cut_off() -> None:
+    async def flood(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(1000):
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+
+    with serve(flood, build_protocol(stalled_seconds=1)) as server, server.connect() as client:
+        client.sendall(GET)
+        wait_for(lambda: server.server.server_state.connections)
+        wait_for(lambda: not server.server.server_state.connections)
+        wait_for(lambda: not server.server.server_state.tasks)
+
+
+def test_the_stock_protocol_waits_for_ever_for_a_header() -> None:
+    with serve(echo, STOCK, timeout_keep_alive=1) as server, server.connect() as client:
+        client.settimeout(3)
+        client.sendall(GET[:-2])
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+
+
+# Requests
+
+
+def test_a_request_in_pieces_is_one_request(running: Running) -> None:
+    request = POST + b"Content-Length: 5\r\nConnection: close\r\n\r\nhello"
+    with running.connect() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in request:
+            client.sendall(bytes([byte]))
+        [(status, _, body)] = read_responses(read_to_end(client))
+    assert status == 200
+    assert json.loads(body)["body_bytes"] == 5
+
+
+def test_requests_behind_each_other_are_answered_in_their_order() -> None:
+    async def delay(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.2 if scope["path"] == "/0" else 0)
+        await answer_with(send, scope["path"].encode())
+
+    requests = [b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(16)]
+    answer = run_app(delay, b"".join(requests) + LAST_GET)
+    bodies = [body for _, _, body in read_responses(answer)]
+    assert bodies == [*(b"/%d" % number for number in range(16)), b"/"]
+
+
+def test_a_context_variable_of_one_request_is_not_seen_by_the_next() -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="fresh")
+
+    async def look(scope: Scope, receive: Receive, send: Send) -> None:
+        seen = variable.get()
+        variable.set("used")
+        await answer_with(send, seen.encode())
+
+    assert [body for _, _, body in read_responses(run_app(look, GET + GET + LAST_GET))] == [
+        b"fresh"
+    ] * 3
+
+
+def test_a_body_nobody_reads_does_not_disturb_the_next_request() -> None:
+    async def ignore(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer_with(send, scope["method"].encode())
+
+    body = b"x" * 300_000
+    data = run_app(ignore, POST + b"Content-Length: %d\r\n\r\n" % len(body), body, LAST_GET)
+    assert [answer for _, _, answer in read_responses(data)] == [b"POST", b"GET"]
+
+
+def test_an_early_answer_is_read_by_a_client_that_goes_on_sending() -> None:
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"5"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 413, "headers": headers})
+        await send({"type": "http.response.body", "body": b"large"})
+
+    for _ in range(5):
+        chunks = [b"x" * 65536] * 12
+        data = run_app(refuse, POST + b"Content-Length: 99999999\r\n\r\n", *chunks)
+        assert [(status, body) for status, _, body in read_responses(data)] == [(413, b"large")]
+
+
+def test_a_client_is_told_to_continue_when_the_body_is_wanted(running: Running) -> None:
+    with running.connect() as client:
+        client.sendall(
+            POST + b"Content-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+        )
+        assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"ok")
+        assert read_responses(read_to_end(client))[0][0] == 200
+
+
+def test_a_connection_ends_when_the_body_was_not_asked_for() -> None:
+    async def ignore(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer_with(send, b"no")
+
+    data = run_app(ignore, POST + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+    [(status, headers, _)] = read_responses(data)
+    assert (status, headers["connection"]) == (200, "close")
+
+
+def test_an_application_learns_that_its_client_has_gone() -> None:
+    told = threading.Event()
+
+    async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        told.set()
+
+    with serve(wait, build_protocol()) as server:
+        with server.connect() as client:
+            client.sendall(POST + b"Content-Length: 5\r\n\r\nab")
+            wait_for(lambda: server.server.server_state.tasks)
+        assert told.wait(5)
+
+
+@pytest.mark.parametrize(
+    ("peers", "seen"),
+    [("127.0.0.1", "1.2.3.4"), ("127.0.0.0/8", "1.2.3.4"), ("10.0.0.1", "127.0.0.1")],
+)
+def test_forwarded_addresses_count_when_they_come_from_a_proxy(peers: str, seen: str) -> None:
+    with serve(echo, build_protocol(), forwarded_allow_ips=peers) as server:
+        data = server.exchange(
+            b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n"
+            b"Connection: close\r\n\r\n"
+        )
+    assert json.loads(read_responses(data)[0][2])["client"] == seen
+
+
+def test_a_frame_behind_the_handshake_is_not_lost() -> None:
+    async def upper(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        message = await receive()
+        await send({"type": "websocket.send", "text": message["text"].upper()})
+        await send({"type": "websocket.close", "code": 1000})
+
+    handshake = (
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    frame = b"\x81\x82\0\0\0\0hi"
+    with serve(upper, build_protocol()) as server, server.connect() as client:
+        client.sendall(handshake + frame)
+        received = b""
+        while b"HI" not in received:
+            data = client.recv(1000)
+            assert data, received
+            received += data
+    assert received.startswith(b"HTTP/1.1 101 ")
+
+
+# Responses
+
+
+def test_a_stream_is_open_before_its_first_part() -> None:
+    seen = threading.Event()
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        assert await asyncio.to_thread(seen.wait, 5)
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+        await send({"type": "http.response.body", "body": b"two"})
+
+    with serve(stream, build_protocol()) as server, server.connect() as client:
+        client.sendall(LAST_GET)
+        head = client.recv(1000)
+        seen.set()
+        body = read_to_end(client)
+    assert b"transfer-encoding: chunked" in head
+    assert body == b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(("method", "status"), [(b"HEAD", 200), (b"GET", 204), (b"GET", 304)])
+def test_a_response_without_content_has_none(method: bytes, status: int) -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer_with(send, b"content", status=status)
+
+    data = run_app(answer, method + b" / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert data.endswith(b"\r\n\r\n")
+    assert b"content-length: 7" in data
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"x", b"a\r\nset-cookie: b")],
+        [(b"x\r\ny", b"a")],
+        [(b"", b"a")],
+        [(b"content-length", b"+3")],
+    ],
+)
+def test_a_response_cannot_be_split(headers: list[tuple[bytes, bytes]]) -> None:
+    async def inject(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    [(status, fields, _)] = read_responses(run_app(inject, GET))
+    assert status == 500
+    assert "set-cookie" not in fields
+
+
+@pytest.mark.parametrize("length", [b"3", b"9"])
+def test_a_wrong_length_is_an_error_and_no_mixed_up_response(length: bytes) -> None:
+    async def lie(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"12345"})
+
+    data = run_app(lie, GET, GET)
+    assert data.startswith(b"HTTP/1.1 500 ") == (length == b"3")
+    assert data.count(b"HTTP/1.1") == 1
+
+
+def test_an_exception_is_a_500_and_the_connection_ends(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+        raise LookupError("ours")
+
+    with caplog.at_level(logging.ERROR, "uvicorn.error"):
+        [(status, headers, _)] = read_responses(run_app(fail, GET))
+    assert (status, headers["connection"]) == (500, "close")
+    assert "Exception in ASGI application" in caplog.text
+
+
+# Ends
+
+
+def test_a_stop_serves_what_is_on_its_way_and_closes() -> None:
+    with serve(echo, build_protocol()) as server, server.connect() as client:
+        client.sendall(GET)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+        with server.connect() as late:
+            wait_for(lambda: len(server.server.server_state.connections) == 2)
+            server.server.should_exit = True
+            wait_for(lambda: any(c.is_stopping for c in protocols(server)))
+            late.sendall(GET)
+            [(status, headers, _)] = read_responses(read_to_end(late))
+        assert (status, headers["connection"]) == (200, "close")
+        assert read_to_end(client) == b""
+
+
+def test_a_draining_process_asks_clients_to_move_on() -> None:
+    with serve(echo, build_protocol()) as server, server.connect() as client:
+        readiness.set_draining()
+        client.sendall(GET)
+        [(status, headers, _)] = read_responses(read_to_end(client))
+    assert (status, headers["connection"]) == (200, "close")
+
+
+def protocols(server: Running) -> list[HardenedHttpProtocol]:
+    connections = list(server.server.server_state.connections)
+    return [item for item in connections if isinstance(item, HardenedHttpProtocol)]
+
+
+def test_a_reset_connection_is_forgotten_at_once() -> None:
+    with serve(echo, build_protocol(), timeout_keep_alive=60) as server:
+        client = server.connect()
+        client.sendall(GET)
+        assert client.recv(1000)
+        [protocol] = map(weakref.ref, protocols(server))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        wait_for(lambda: not server.server.server_state.connections)
+
+        def is_gone() -> bool:
+            gc.collect()
+            return protocol() is None
+
+        wait_for(is_gone)
+
+
+def test_a_flood_of_bad_requests_is_a_few_lines(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(300):
+        running.exchange(b"BAD\r\n\r\n")
+    assert capsys.readouterr().out.count("request refused") <= 10
