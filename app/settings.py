@@ -213,6 +213,12 @@ class Settings:
         _number(0, 1_000_000_000),
         "At most this many more, drawn for each worker, so that not all are replaced at once.",
     )
+    max_rss: int = _setting(
+        "MAX_RSS",
+        1024**3,
+        _number(0, 2**40, "bytes"),
+        "A worker with more resident memory than this is replaced; 0 for never.",
+    )
     forwarded_allow_ips: str = _setting(
         "FORWARDED_ALLOW_IPS",
         "127.0.0.1,::1",

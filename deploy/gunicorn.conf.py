@@ -44,6 +44,7 @@ _hooks = build_master_hooks(
     log_format=_settings.log_format,
 )
 _hooks.drain_seconds = _settings.drain_seconds
+_hooks.max_rss = _settings.max_rss
 _hooks.limits = HttpLimits(
     first_byte_seconds=_settings.first_byte_timeout,
     header_seconds=_settings.header_timeout,

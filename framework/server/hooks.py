@@ -13,9 +13,11 @@ from gunicorn.arbiter import Arbiter
 from framework.observability.logging import LogFormat
 from framework.observability.metrics import MULTIPROCESS_DIRECTORY_VARIABLE, mark_dead
 from framework.server.announcement import Announcement
+from framework.server.arbiter import RollingArbiter
 from framework.server.boot import Boot
 from framework.server.exporter_process import ExporterProcess
 from framework.server.http.limits import HttpLimits
+from framework.server.report import WorkerReport
 from framework.server.run_directory import RunDirectory
 from framework.server.slots import SLOTS_PER_MASTER, find_free_slot
 from framework.server.worker import SlipwayWorker
@@ -50,6 +52,8 @@ class MasterHooks:
         self.announcement: Announcement | None = None
         self.drain_seconds = 0.0
         """How long a worker takes requests after SIGTERM."""
+        self.max_rss = 0
+        """Bytes of memory from which on a worker is replaced; 0 for never."""
         self.limits = HttpLimits()
         """What a client may send, and how long it may take."""
         self.run_directory = RunDirectory(name)
@@ -75,6 +79,7 @@ class MasterHooks:
             self._first_slot = number * SLOTS_PER_MASTER
             self._exporter.bind_seconds = _UPGRADE_SECONDS
         self._boot = Boot(server.cfg.workers)
+        RollingArbiter.adopt(server, on_tick=self._exporter.ensure_running)
 
     def when_ready(self, server: Arbiter) -> None:
         """Start the exporter; the sockets are open, no worker is there yet."""
@@ -82,11 +87,12 @@ class MasterHooks:
 
     def pre_fork(self, server: Arbiter, worker: SlipwayWorker) -> None:
         """Give the worker a slot that no living worker has."""
-        self._exporter.ensure_running()
         used = (other.slot for other in server.WORKERS.values())
         worker.slot = find_free_slot(used, first=self._first_slot)
         worker.drain_seconds = self.drain_seconds
+        worker.max_rss = self.max_rss
         worker.limits = self.limits
+        worker.report = WorkerReport()
         worker.boot = self._boot
         worker.announcement = self.announcement
 
@@ -98,7 +104,6 @@ class MasterHooks:
     def child_exit(self, server: Arbiter, worker: SlipwayWorker) -> None:
         """Forget what counted only while the worker lived."""
         mark_dead(worker.slot)
-        self._exporter.ensure_running()
 
     def on_exit(self, server: Arbiter) -> None:
         """Leave nothing behind: neither a process nor files."""

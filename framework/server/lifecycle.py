@@ -11,9 +11,10 @@ from uvicorn import Server
 from framework.observability.health import readiness
 from framework.server.http.protocol import HardenedHttpProtocol
 
-__all__ = ["ReadinessServer"]
+__all__ = ["TICKS_A_SECOND", "ReadinessServer"]
 
-_TICKS_A_SECOND: Final = 10
+TICKS_A_SECOND: Final = 10
+"""How often uvicorn calls `on_tick`."""
 
 
 class ReadinessServer(Server):
@@ -27,7 +28,7 @@ class ReadinessServer(Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Tell the connections each second that it is over; their deadlines are counted so."""
-        if counter % _TICKS_A_SECOND == 0:
+        if counter % TICKS_A_SECOND == 0:
             for connection in tuple(self.server_state.connections):
                 if isinstance(connection, HardenedHttpProtocol):
                     connection.on_second()

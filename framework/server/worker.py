@@ -26,8 +26,10 @@ from framework.server.announcement import Announcement
 from framework.server.boot import Boot
 from framework.server.http.limits import HttpLimits
 from framework.server.http.protocol import HardenedHttpProtocol
-from framework.server.lifecycle import ReadinessServer
+from framework.server.lifecycle import TICKS_A_SECOND, ReadinessServer
 from framework.server.lifespan import WorkerLifespan
+from framework.server.recycling import Recycling
+from framework.server.report import WorkerReport
 
 __all__ = ["SlipwayWorker", "WorkerServer"]
 
@@ -50,6 +52,7 @@ class WorkerServer(ReadinessServer):
         drain: seconds from SIGTERM to the shutdown, in which requests are still taken.
         grace: seconds from the begin of the shutdown to the last heartbeat.
         master: process id of the master; the worker ends when it is gone.
+        recycling: says when the worker has served long enough.
     """
 
     def __init__(
@@ -60,14 +63,17 @@ class WorkerServer(ReadinessServer):
         drain: float,
         grace: float,
         master: int,
+        recycling: Recycling,
     ) -> None:
         super().__init__(config)
+        self._recycling = recycling
         self._notify = notify
         self._drain = drain
         self._drain_end: float | None = None
         self._grace = grace
         self._master = master
         self.on_started: Callable[[], None] | None = None
+        self.on_old: Callable[[], None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Run the application's start-up, listen, and tell the worker."""
@@ -86,7 +92,19 @@ class WorkerServer(ReadinessServer):
             self.should_exit = True
         if self._drain_end is not None and time.monotonic() >= self._drain_end:
             self.should_exit = True
+        if counter % TICKS_A_SECOND == 0:
+            self._recycle()
         return await super().on_tick(counter)
+
+    def _recycle(self) -> None:
+        reason = self._recycling.find_reason(self.server_state.total_requests)
+        if reason is None or self.should_exit or self._drain_end is not None:
+            return
+        _logger.info("This worker is to be replaced: %s", reason)
+        if self.on_old is None:
+            self.handle_exit(signal.SIGTERM, None)
+        else:
+            self.on_old()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let requests end and the application shut down, while the heartbeat goes on."""
@@ -132,7 +150,8 @@ class WorkerServer(ReadinessServer):
 class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type information
     """A gunicorn worker that serves one ASGI application with uvicorn.
 
-    `slot`, `drain_seconds`, `limits`, `boot` and `announcement` are set by `MasterHooks.pre_fork`.
+    `slot`, `drain_seconds`, `max_rss`, `limits`, `report`, `boot` and `announcement` are set by
+    `MasterHooks.pre_fork`.
     Of the limits, gunicorn's own settings (`limit_request_line`, `limit_request_fields`,
     `limit_request_field_size`) win.
     """
@@ -153,7 +172,9 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
 
     slot: int = 0
     drain_seconds: float = 0.0
+    max_rss: int = 0
     limits: HttpLimits = HttpLimits()
+    report: WorkerReport | None = None
     boot: Boot | None = None
     announcement: Announcement | None = None
 
@@ -184,14 +205,19 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
         # The drain is a part of the grace.
         for_requests = self.config.timeout_graceful_shutdown - self.drain_seconds
         self.config.timeout_graceful_shutdown = max(0.0, for_requests)
+        recycling = Recycling(self.config.limit_max_requests, self.max_rss)
+        # uvicorn would stop at once, whoever takes the requests then.
+        self.config.limit_max_requests = None
         server = WorkerServer(
             self.config,
             notify=self.notify,
             drain=self.drain_seconds,
             grace=self.cfg.graceful_timeout - self.drain_seconds,
             master=self.ppid,
+            recycling=recycling,
         )
         server.on_started = self._record_start
+        server.on_old = None if self.report is None else self.report.ask_for_replacement
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.stop_quickly)
         try:
             await server.serve(sockets=self.sockets)
@@ -211,6 +237,8 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
         gc.collect()
         gc.freeze()
         _logger.info("Worker %d serves", self.slot)
+        if self.report is not None:
+            self.report.say_serving()
         if self.boot is not None and self.boot.record_start() and self.announcement is not None:
             self.announcement.publish(self.cfg.workers)
 

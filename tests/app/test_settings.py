@@ -39,6 +39,7 @@ ALLOWED: dict[str, tuple[str, Any]] = {
     "STALL_TIMEOUT": ("5", 5),
     "MAX_REQUESTS": ("0", 0),
     "MAX_REQUESTS_JITTER": ("0", 0),
+    "MAX_RSS": ("0", 0),
     "FORWARDED_ALLOW_IPS": ("10.0.0.0/8, ::1", "10.0.0.0/8,::1"),
     "GIT_REVISION": ("3f9c1ab", "3f9c1ab"),
 }
@@ -64,6 +65,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "STALL_TIMEOUT": ("0", "-1"),
     "MAX_REQUESTS": ("-1", "x"),
     "MAX_REQUESTS_JITTER": ("-1", "x"),
+    "MAX_RSS": ("-1", "1GB"),
     "FORWARDED_ALLOW_IPS": ("localhost", "10.0.0.0/33", "*,::1", "10.0.0.1,"),
     "GIT_REVISION": ("$HOME", "a b", "a" * 65),
 }

@@ -17,6 +17,7 @@ from framework.server import worker as worker_module
 from framework.server.http.limits import HttpLimits
 from framework.server.http.protocol import HardenedHttpProtocol
 from framework.server.logger import GunicornLogger
+from framework.server.recycling import Recycling
 from framework.server.worker import SlipwayWorker, WorkerServer, add_gunicorn_limits
 
 LOGGERS = ("gunicorn.error", "gunicorn.access", "uvicorn.error", "uvicorn.access")
@@ -120,7 +121,14 @@ def build_server(
     *, notify: Callable[[], None] = lambda: None, drain: float = 0.0, grace: float = 1.0
 ) -> WorkerServer:
     config = uvicorn.Config("unused", log_config=None)
-    return WorkerServer(config, notify=notify, drain=drain, grace=grace, master=os.getppid())
+    return WorkerServer(
+        config,
+        notify=notify,
+        drain=drain,
+        grace=grace,
+        master=os.getppid(),
+        recycling=Recycling(None, 0),
+    )
 
 
 def test_only_an_orderly_stop_of_a_worker_that_serves_drains_first() -> None:
