@@ -30,6 +30,10 @@ run: $(VENV)/installed ## start the service on http://127.0.0.1:8000 (set PORT, 
 dev: $(VENV)/installed ## start one process that reloads on change, with debug pages
 	@DEBUG=1 LOG_FORMAT=$${LOG_FORMAT:-console} exec $(PY) -m deploy.dev
 
+.PHONY: routes
+routes: $(VENV)/installed ## print the middleware and the routes of the service
+	@$(PY) -m deploy.routes
+
 .PHONY: test
 test: $(VENV)/installed-dev ## run all tests (choose some with ARGS="-k hello")
 	@$(PY) -m pytest $(ARGS)
@@ -52,7 +56,7 @@ type: $(VENV)/installed-dev ## check types
 	@$(PY) -m mypy
 
 .PHONY: bench
-bench: $(VENV)/installed-dev ## compare dispatch with other frameworks (ARGS="--help")
+bench: $(VENV)/installed-dev ## compare with other frameworks: dispatch, or ARGS=core, ARGS=server
 	@$(PY) -m load.bench $(ARGS)
 
 .PHONY: load

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.hello.routes import routes as hello_routes
+from app.middleware import build_middleware
 from app.problems import EXCEPTION_HANDLERS
 from app.settings import Settings, load_settings
 from app.system.routes import SystemEndpoints
@@ -29,6 +30,7 @@ def create_app(settings: Settings) -> App:
     return App(
         debug=settings.debug,
         routes=[*system.routes, *hello_routes],
+        middleware=build_middleware(settings),
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
         max_body_size=settings.max_body_bytes,

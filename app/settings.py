@@ -6,104 +6,37 @@ them (`python -m app.settings` prints it). An empty variable counts as one that 
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
+
+from app.setting_rules import (
+    FLAG,
+    HOST,
+    HOSTS,
+    ORIGINS,
+    PROXIES,
+    SECONDS,
+    Rule,
+    choice,
+    number,
+    text,
+)
 
 DEFAULT_SERVICE_NAME: Final = "slipway"
 
 _WILDCARD_HOSTS: Final = frozenset({"0.0.0.0", "::"})
-# A last label of digits only is an address, so `999.1.1.1` is no name.
-_HOST_NAME: Final = r"(?!(.*\.)?[0-9]+$)[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?"
-_TRUE: Final = frozenset({"1", "true", "yes", "on"})
-_FALSE: Final = frozenset({"0", "false", "no", "off"})
-_MAX_DIGITS: Final = 12
 
 
 class SettingsError(ValueError):
     """A setting that cannot be used; its text is one line with variable, value and remedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What a variable may hold: `parse` returns its value or raises ValueError."""
-
-    allowed: str
-    parse: Callable[[str], Any]
-
-
-def _number(low: float, high: int, unit: str = "", *, whole: bool = True) -> Rule:
-    pattern = r"[0-9]+" if whole else r"[0-9]+(\.[0-9]+)?"
-
-    def parse(text: str) -> int | float:
-        if len(text) > _MAX_DIGITS or not re.fullmatch(pattern, text):
-            raise ValueError(text)
-        value = int(text) if whole else float(text)
-        if not low <= value <= high:
-            raise ValueError(text)
-        return value
-
-    kind = "a whole number" if whole else "a number"
-    return Rule(f"{kind} from {low} to {high}" + (f" ({unit})" if unit else ""), parse)
-
-
-def _choice(*words: str) -> Rule:
-    spelling = {word.lower(): word for word in words}
-
-    def parse(text: str) -> str:
-        if text.lower() not in spelling:
-            raise ValueError(text)
-        return spelling[text.lower()]
-
-    return Rule(f"{', '.join(words[:-1])} or {words[-1]}", parse)
-
-
-def _text(pattern: str, allowed: str) -> Rule:
-    def parse(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(text)
-        return text
-
-    return Rule(allowed, parse)
-
-
-def _parse_flag(text: str) -> bool:
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise ValueError(text)
-
-
-def _parse_host(text: str) -> str:
-    if not re.fullmatch(_HOST_NAME, text):
-        ipaddress.ip_address(text)
-    return text
-
-
-def _parse_proxies(text: str) -> str:
-    parts = [part.strip() for part in text.split(",")]
-    if parts != ["*"]:
-        for part in parts:
-            ipaddress.ip_network(part)
-    return ",".join(parts)
-
-
 def _setting(env: str, default: object, rule: Rule, doc: str, *, shown: str = "") -> Any:
     """Describe one field; `shown` is the default in words, where the value does not say it."""
     return field(default=default, metadata={"env": env, "rule": rule, "doc": doc, "shown": shown})
-
-
-_FLAG: Final = Rule("true or false", _parse_flag)
-_HOST: Final = Rule("an IP address or a host name, without a port", _parse_host)
-_PROXIES: Final = Rule(
-    "IP addresses or networks separated by commas, or * for every client", _parse_proxies
-)
-_SECONDS: Final = _number(1, 3600, "seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,118 +50,151 @@ class Settings:
     service_name: str = _setting(
         "SERVICE_NAME",
         DEFAULT_SERVICE_NAME,
-        _text(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}", "1 to 63 letters, digits, spaces, . _ or -"),
+        text(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}", "1 to 63 letters, digits, spaces, . _ or -"),
         "Name shown on the landing page and by `/version`.",
     )
-    host: str = _setting("HOST", "127.0.0.1", _HOST, "Address the service listens on.")
-    port: int = _setting("PORT", 8000, _number(1, 65535), "Port the service listens on.")
+    host: str = _setting("HOST", "127.0.0.1", HOST, "Address the service listens on.")
+    port: int = _setting("PORT", 8000, number(1, 65535), "Port the service listens on.")
     web_concurrency: int | None = _setting(
         "WEB_CONCURRENCY",
         None,
-        _number(1, 256),
+        number(1, 256),
         "Number of worker processes.",
         shown="usable CPUs, 2 to 8",
     )
     metrics_host: str = _setting(
-        "METRICS_HOST", "127.0.0.1", _HOST, "Address the metrics are served on."
+        "METRICS_HOST", "127.0.0.1", HOST, "Address the metrics are served on."
     )
     metrics_port: int = _setting(
-        "METRICS_PORT", 9000, _number(0, 65535), "Port the metrics are served on; 0 turns it off."
+        "METRICS_PORT", 9000, number(0, 65535), "Port the metrics are served on; 0 turns it off."
     )
     log_level: str = _setting(
         "LOG_LEVEL",
         "INFO",
-        _choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+        choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
         "Lines below this level are not written.",
     )
     log_format: Literal["auto", "json", "console"] = _setting(
         "LOG_FORMAT",
         "auto",
-        _choice("auto", "json", "console"),
+        choice("auto", "json", "console"),
         "Shape of log lines; auto is console on a terminal and JSON elsewhere.",
     )
     debug: bool = _setting(
-        "DEBUG", False, _FLAG, "Show source code when a handler fails. Never live."
+        "DEBUG", False, FLAG, "Show source code when a handler fails. Never live."
     )
     max_body_bytes: int = _setting(
         "MAX_BODY_BYTES",
         1024 * 1024,
-        _number(1, 2**31 - 1, "bytes"),
+        number(1, 2**31 - 1, "bytes"),
         "Largest request body; a longer one is answered with 413.",
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        "ALLOWED_HOSTS",
+        (),
+        HOSTS,
+        "Public names of the service. IP addresses, names without a dot and *.localhost are always "
+        "allowed; other hosts are answered with 400.",
+        shown="none",
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "CORS_ORIGINS",
+        (),
+        ORIGINS,
+        "Other sites whose pages may call the service from a browser.",
+        shown="none",
+    )
+    https_only: bool = _setting(
+        "HTTPS_ONLY", False, FLAG, "Redirect requests that did not come over TLS."
+    )
+    rate_limit: int = _setting(
+        "RATE_LIMIT",
+        0,
+        number(0, 1_000_000),
+        "Requests a minute that one client may make; more are answered with 429. 0 for no limit.",
+    )
+    max_in_flight: int = _setting(
+        "MAX_IN_FLIGHT",
+        200,
+        number(1, 100_000),
+        "Requests that a worker serves at once; more wait for a second, then get 503.",
+    )
+    request_timeout: int = _setting(
+        "REQUEST_TIMEOUT", 20, SECONDS, "How long a request may take; then it is answered with 504."
     )
     readiness_timeout: float = _setting(
         "READINESS_TIMEOUT",
         2.0,
-        _number(0.1, 60, "seconds", whole=False),
+        number(0.1, 60, "seconds", whole=False),
         "How long `/readyz` waits for its checks.",
     )
     worker_timeout: int = _setting(
-        "WORKER_TIMEOUT", 30, _SECONDS, "A worker silent for this long is replaced."
+        "WORKER_TIMEOUT", 30, SECONDS, "A worker silent for this long is replaced."
     )
     graceful_timeout: int = _setting(
-        "GRACEFUL_TIMEOUT", 25, _SECONDS, "How long requests may go on after a stop was asked for."
+        "GRACEFUL_TIMEOUT", 25, SECONDS, "How long requests may go on after a stop was asked for."
     )
     drain_seconds: float = _setting(
         "DRAIN_SECONDS",
         1.0,
-        _number(0, 60, "seconds", whole=False),
+        number(0, 60, "seconds", whole=False),
         "How long a worker that was told to stop goes on taking requests while `/readyz` says 503.",
     )
     keepalive: int = _setting(
-        "KEEPALIVE", 75, _SECONDS, "How long an idle connection stays open; more than the proxy's."
+        "KEEPALIVE", 75, SECONDS, "How long an idle connection stays open; more than the proxy's."
     )
     first_byte_timeout: int = _setting(
         "FIRST_BYTE_TIMEOUT",
         15,
-        _SECONDS,
+        SECONDS,
         "How long a new connection may say nothing; then it is closed.",
     )
     header_timeout: int = _setting(
         "HEADER_TIMEOUT",
         10,
-        _SECONDS,
+        SECONDS,
         "How long the header of a request may take to arrive; then it is answered with 408.",
     )
     body_timeout: int = _setting(
         "BODY_TIMEOUT",
         10,
-        _SECONDS,
+        SECONDS,
         "How long a body may come slower than 240 bytes a second; then it is answered with 408.",
     )
     stall_timeout: int = _setting(
         "STALL_TIMEOUT",
         20,
-        _SECONDS,
+        SECONDS,
         "How long a client may take less than 240 bytes a second of its answer; then it is cut off.",
     )
     max_requests: int = _setting(
         "MAX_REQUESTS",
         20_000,
-        _number(0, 1_000_000_000),
+        number(0, 1_000_000_000),
         "A worker is replaced after this many requests; 0 for never.",
     )
     max_requests_jitter: int = _setting(
         "MAX_REQUESTS_JITTER",
         4_000,
-        _number(0, 1_000_000_000),
+        number(0, 1_000_000_000),
         "At most this many more, drawn for each worker, so that not all are replaced at once.",
     )
     max_rss: int = _setting(
         "MAX_RSS",
         1024**3,
-        _number(0, 2**40, "bytes"),
+        number(0, 2**40, "bytes"),
         "A worker with more resident memory than this is replaced; 0 for never.",
     )
     forwarded_allow_ips: str = _setting(
         "FORWARDED_ALLOW_IPS",
         "127.0.0.1,::1",
-        _PROXIES,
+        PROXIES,
         "Proxies whose `X-Forwarded-*` headers are believed.",
     )
     git_revision: str = _setting(
         "GIT_REVISION",
         "",
-        _text(r"[A-Za-z0-9._/-]{1,64}", "1 to 64 letters, digits, . _ / or -"),
+        text(r"[A-Za-z0-9._/-]{1,64}", "1 to 64 letters, digits, . _ / or -"),
         "Revision shown on the landing page and by `/version`.",
         shown="asked from git",
     )
@@ -268,13 +234,13 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     for item in fields(Settings):
         env: str = item.metadata["env"]
         rule: Rule = item.metadata["rule"]
-        text = environ.get(env, "").strip()
-        if not text:
+        value = environ.get(env, "").strip()
+        if not value:
             continue
         try:
-            values[item.name] = rule.parse(text)
+            values[item.name] = rule.parse(value)
         except ValueError:
-            raise SettingsError(f"{env}={text!r} is not allowed: use {rule.allowed}") from None
+            raise SettingsError(f"{env}={value!r} is not allowed: use {rule.allowed}") from None
     return Settings(**values)
 
 

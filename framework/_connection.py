@@ -15,6 +15,9 @@ from framework._http.cookies import parse_cookies
 from framework.datastructures import URL, Address, Headers, QueryParams, State
 from framework.types import Receive, Scope, URLPathProvider
 
+# Where a response that watches its client puts what it shares `receive` by: `responses._watching`.
+SHARED_RECEIVE_SCOPE_KEY = "framework.shared_receive"
+
 StateT = TypeVar("StateT", bound="Mapping[str, Any] | State", default=State)
 
 
@@ -22,16 +25,16 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
     """What a request and a WebSocket have in common: a read-only view of the ASGI scope.
 
     PERF: what is parsed (headers, URL, query, cookies) is parsed when first asked for and kept in the
-    instance; `__init__` stores references only. Instances have a `__dict__`, as handlers and other
+    instance; `__init__` stores references only, and what is None is not parsed yet. Instances have a `__dict__`, as handlers and other
     people's subclasses put attributes of their own on them.
     """
 
-    _url: URL
-    _base_url: URL
-    _headers: Headers
-    _query_params: QueryParams
-    _cookies: dict[str, str]
-    _state: StateT
+    _url: URL | None = None
+    _base_url: URL | None = None
+    _headers: Headers | None = None
+    _query_params: QueryParams | None = None
+    _cookies: dict[str, str] | None = None
+    _state: Any = None
 
     def __init__(self, scope: Scope, receive: Receive | None = None) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -59,20 +62,16 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
     @property
     def url(self) -> URL:
         """The URL of the request; its path is always the path that was routed."""
-        try:
-            return self._url
-        except AttributeError:
-            pass
-        self._url = URL(scope=self.scope)
-        return self._url
+        url = self._url
+        if url is None:
+            url = self._url = URL(scope=self.scope)
+        return url
 
     @property
     def base_url(self) -> URL:
         """The URL at which the application is mounted, ending in a slash."""
-        try:
+        if self._base_url is not None:
             return self._base_url
-        except AttributeError:
-            pass
         scope = self.scope
         root_path = scope.get("app_root_path", scope.get("root_path", ""))
         path = root_path if root_path.endswith("/") else root_path + "/"
@@ -83,22 +82,18 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
     @property
     def headers(self) -> Headers:
         """The header fields, names in any case."""
-        try:
-            return self._headers
-        except AttributeError:
-            pass
-        self._headers = Headers(raw=self.scope["headers"])
-        return self._headers
+        headers = self._headers
+        if headers is None:
+            headers = self._headers = Headers(raw=self.scope["headers"])
+        return headers
 
     @property
     def query_params(self) -> QueryParams:
         """The parameters of the query string."""
-        try:
-            return self._query_params
-        except AttributeError:
-            pass
-        self._query_params = QueryParams(self.scope["query_string"])
-        return self._query_params
+        params = self._query_params
+        if params is None:
+            params = self._query_params = QueryParams(self.scope["query_string"])
+        return params
 
     @property
     def path_params(self) -> dict[str, Any]:
@@ -112,14 +107,13 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
     @property
     def cookies(self) -> dict[str, str]:
         """The cookies by name."""
-        try:
-            return self._cookies
-        except AttributeError:
-            pass
-        self._cookies = {}
-        for field in self.headers.getlist("cookie"):
-            self._cookies.update(parse_cookies(field))
-        return self._cookies
+        cookies = self._cookies
+        if cookies is None:
+            cookies = self._cookies = {}
+            for name, value in self.scope["headers"]:
+                if name == b"cookie":
+                    cookies |= parse_cookies(value.decode("latin-1"))
+        return cookies
 
     @property
     def client(self) -> Address | None:
@@ -157,13 +151,10 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
     @property
     def state(self) -> StateT:
         """What the lifespan, middleware and handlers share for this connection."""
-        try:
-            return self._state
-        except AttributeError:
-            pass
-        state: Any = State(self.scope.setdefault("state", {}))
-        self._state = state
-        return self._state
+        if self._state is None:
+            self._state = State(self.scope.setdefault("state", {}))
+        state: StateT = self._state
+        return state
 
     def url_for(self, name: str, /, **path_params: Any) -> URL:
         """Return the absolute URL of the route `name`. Raises `NoMatchFound` when there is none."""

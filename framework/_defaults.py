@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Final
 
 # A body read whole into memory (`Request.body()`, `Request.json()`) when no `max_body_size` is set on
@@ -41,6 +42,10 @@ MAX_HIDDEN_ROUTES_LOGGED: Final = 20
 # What is shorter goes out without a task beside it.
 DISCONNECT_WATCH_DELAY_SECONDS: Final = 0.05
 
+# Body that has come while such a response is sent and that nobody has read yet: beyond it (bytes) the
+# client is watched on only when some of it has been read.
+MAX_WATCHED_BODY_BYTES: Final = 1024 * 1024
+
 # Chunks that a stream which never waits may send before others get their turn.
 CHUNKS_BETWEEN_CHECKPOINTS: Final = 64
 
@@ -49,6 +54,21 @@ MAX_RANGES: Final = 100
 
 # Bytes of a file that are read and sent at a time.
 FILE_CHUNK_BYTES: Final = 64 * 1024
+
+# Bytes of a static file that are read and sent at a time: each time costs a hop to a thread. A file
+# that fits is kept in memory, up to so many bytes of content and so many files in each `StaticFiles` of
+# each process.
+STATIC_CHUNK_BYTES: Final = 128 * 1024
+MAX_STATIC_CACHE_BYTES: Final = 16 * 1024 * 1024
+MAX_STATIC_CACHE_FILES: Final = 1024
+
+# A file in memory is compared with the one on disk at most this often, when it is asked for; so a
+# change is noticed after this time at the latest.
+STATIC_FRESH_SECONDS: Final = 0.1
+
+# A file is kept in memory when its last change is this long ago. Changes within one tick of the clock
+# of a file system (2 s on the coarsest, FAT) look the same.
+STATIC_SETTLED_SECONDS: Final = 2.0
 
 # Silence on an event stream after which a comment is sent, so that proxies do not cut it and a client
 # that has vanished is noticed.
@@ -88,3 +108,94 @@ FILE_WRITE_BYTES: Final = 512 * 1024
 
 # A form up to this size leaves its body behind for `body()` and `stream()` (bytes).
 MAX_KEPT_FORM_BYTES: Final = 1024 * 1024
+
+# A key that signs (bytes): a shorter one can be found by trying. 32 random ones are usual.
+MIN_SECRET_KEY_BYTES: Final = 16
+
+# How long a session lasts after its last change: 14 days.
+SESSION_MAX_AGE_SECONDS: Final = 14 * 24 * 60 * 60
+
+# A session cookie, attributes included, over which browsers drop it; there is a warning (bytes).
+SESSION_COOKIE_WARNING_BYTES: Final = 4093
+
+# A session cookie that is not even verified (bytes).
+MAX_SESSION_COOKIE_READ_BYTES: Final = 64 * 1024
+
+# A body that an ETag is computed of, and the time of the loop that this may take with it (bytes).
+MAX_ETAG_BODY_BYTES: Final = 1024 * 1024
+
+# Templates that an environment keeps compiled; each is a file that was named and found.
+MAX_CACHED_TEMPLATES: Final = 1000
+
+# An `Accept-Encoding` field that is looked at; a longer one counts as none.
+MAX_ACCEPT_ENCODING_CHARACTERS: Final = 1024
+
+# An `Origin` that is compared with a pattern; a longer one is not allowed.
+MAX_ORIGIN_CHARACTERS: Final = 512
+
+# A `Host` field of a request that middleware decides by: the longest name that DNS has, and a port.
+MAX_HOST_CHARACTERS: Final = 255 + len(":65535")
+
+# A smaller body is not compressed (bytes).
+MIN_COMPRESSED_BODY_BYTES: Final = 500
+
+# A chunk of at least this size is compressed in a thread (bytes): inline it would hold the event loop
+# up for about a millisecond or more. For `GZipMiddleware` as in Starlette.
+MIN_COMPRESSION_THREAD_BYTES: Final = 64 * 1024
+MIN_GZIP_THREAD_BYTES: Final = 128 * 1024
+
+# Threads in each event loop that compress. They are busy all the time: more than cores help nobody.
+MAX_COMPRESSION_THREADS: Final = 4
+
+# Codings in the order in which they are offered, each with its level: about the same time for each.
+COMPRESSION_LEVELS: Final = MappingProxyType({"zstd": 3, "br": 4, "gzip": 6})
+
+# Rate limits. Keys that the memory shared by the workers of a machine has room for, 24 bytes each.
+MAX_RATE_LIMIT_KEYS: Final = 64 * 1024
+
+# The longest time that a rate limit is about: a day (seconds).
+MAX_RATE_LIMIT_SECONDS: Final = 24 * 60 * 60
+
+# How long a lock of the shared memory is waited for, and an answer of Redis (seconds).
+RATE_LIMIT_LOCK_SECONDS: Final = 0.25
+RATE_LIMIT_STORE_SECONDS: Final = 0.1
+
+# How long Redis is not asked after a failure, and how often failures are logged (seconds).
+RATE_LIMIT_PAUSE_SECONDS: Final = 1.0
+RATE_LIMIT_LOG_SECONDS: Final = 60.0
+
+# A request, from its beginning to the end of its response, under `TimeoutMiddleware` (seconds).
+REQUEST_TIMEOUT_SECONDS: Final = 30.0
+
+# Admission, in each process: requests served at once, requests that wait, and for how long (seconds).
+MAX_REQUESTS_IN_FLIGHT: Final = 200
+MAX_REQUESTS_WAITING: Final = 200
+MAX_ADMISSION_WAIT_SECONDS: Final = 1.0
+
+# When those that were not admitted may try again (seconds).
+ADMISSION_RETRY_SECONDS: Final = 1
+
+# A body for a WSGI application when no `max_body_size` is set (bytes). Over 1 MiB it is on disk.
+MAX_WSGI_BODY_BYTES: Final = 1024 * 1024 * 1024
+
+# Tasks of an application (`app.tasks`), in each process: those that run at once and those that wait.
+MAX_TASKS_RUNNING: Final = 100
+MAX_TASKS_WAITING: Final = 1000
+
+# One attempt of a task; the pause after its first failure, which doubles with each further one, and
+# the longest pause (seconds).
+TASK_TIMEOUT_SECONDS: Final = 600.0
+TASK_RETRY_SECONDS: Final = 0.5
+MAX_TASK_RETRY_SECONDS: Final = 30.0
+
+# How long a shutdown waits for tasks (seconds). The worker keeps five for the whole shutdown of the
+# application, which has more to close.
+TASK_DRAIN_SECONDS: Final = 4.0
+
+# Tasks that were not finished, named in the log; then only counted.
+MAX_TASKS_NAMED: Final = 20
+
+# How often a worker asks whether the one that runs a periodic task is gone (seconds), and the part of
+# its interval that is added to each pause at most.
+PERIODIC_TAKEOVER_SECONDS: Final = 1.0
+PERIODIC_JITTER: Final = 0.1

@@ -10,16 +10,23 @@ from framework._exception_handler import (
     STARTED_SCOPE_KEY,
     answer_handled,
     build_tracked,
+    run_handled,
 )
 from framework.datastructures import State, URLPath
 from framework.middleware import Middleware, _MiddlewareFactory
+from framework.middleware._stack import check_stack
 from framework.middleware.body_limit import RequestBodyLimitMiddleware, may_have_body
 from framework.middleware.errors import ServerErrorMiddleware
-from framework.middleware.exceptions import ExceptionMiddleware, build_handler_tables
+from framework.middleware.exceptions import (
+    INNER_SEND_SCOPE_KEY,
+    ExceptionMiddleware,
+    build_handler_tables,
+)
 from framework.requests import Request
 from framework.responses import Response
 from framework.routing import BaseRoute, Route, Router
-from framework.routing.routes import PLAIN_CALL, send_response
+from framework.routing.routes import PLAIN_CALL
+from framework.tasks import TaskSupervisor
 from framework.types import ASGIApp, ExceptionHandler, Lifespan, Receive, Scope, Send
 from framework.websockets import WebSocket
 
@@ -58,6 +65,7 @@ class App:
     ) -> None:
         self.debug = debug
         self.state = State()
+        self.tasks = TaskSupervisor()
         self.router = Router(routes, lifespan=lifespan, mount_lifespans=mount_lifespans)
         self.max_body_size = max_body_size
         self.exception_handlers: dict[Any, ExceptionHandler] = dict(exception_handlers or {})
@@ -88,7 +96,7 @@ class App:
             request = Request(scope, receive, send)
             response = await handler(request)
             if response.__class__.__call__ is not PLAIN_CALL:
-                await send_response(response, request, send)
+                await run_handled(response, request, scope, receive, send)
                 return
             try:
                 await send(
@@ -117,18 +125,25 @@ class App:
                 error_handler = handler
             else:
                 handlers[key] = handler
-        errors = ServerErrorMiddleware(self.router, handler=error_handler, debug=self.debug)
-        if not self.user_middleware:
+        # Instrumentation libraries patch these two when they are specified, as Starlette does.
+        outer = Middleware(ServerErrorMiddleware, handler=error_handler, debug=self.debug)
+        inner = Middleware(ExceptionMiddleware, handlers=handlers, debug=self.debug)
+        is_patched = _METHODS != _list_methods()
+        if not (self.user_middleware or is_patched):
+            errors = ServerErrorMiddleware(self.router, **outer.kwargs)
             return _BareStack(self.router, handlers, errors, self.max_body_size)
         middleware = list(self.user_middleware)
+        check_stack(middleware)
         if self.max_body_size is not None:
             limit = Middleware(RequestBodyLimitMiddleware, max_body_size=self.max_body_size)
             middleware.insert(0, limit)
-        app: ASGIApp = ExceptionMiddleware(self.router, handlers=handlers, debug=self.debug)
-        for cls, args, kwargs in reversed(middleware):
+        app: ASGIApp = _Core(self.router, handlers).run
+        if is_patched:
+            middleware.append(inner)
+            app = self.router
+        for cls, args, kwargs in reversed((outer, *middleware)):
             app = cls(app, *args, **kwargs)
-        errors.app = app
-        return errors
+        return app
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -173,36 +188,35 @@ class App:
         self.router.add_route(path, route, methods, name, include_in_schema)
 
 
-class _BareStack:
-    """The whole stack of an application without middleware: both error layers around the router.
+def _list_methods() -> list[object]:
+    """List what can be patched in the layers that `_Core` and `_BareStack` stand for."""
+    layers = (ExceptionMiddleware, ServerErrorMiddleware)
+    return [method for layer in layers for method in vars(layer).values() if callable(method)]
 
-    `send` is not wrapped: routes watch what could fail after a response has begun.
+
+_METHODS = _list_methods()
+
+
+class _Core:
+    """The innermost layer of a stack: the router inside the exception handlers.
+
+    PERF: does what `ExceptionMiddleware` does, but makes nothing that only a failure needs. `send` is
+    not wrapped: our own router and routes watch what could fail after a response has begun.
     """
 
-    __slots__ = ("app", "errors", "find", "handlers", "limited")
+    __slots__ = ("app", "find", "handlers")
 
-    def __init__(
-        self,
-        router: Router,
-        handlers: Mapping[Any, ExceptionHandler],
-        errors: ServerErrorMiddleware,
-        max_body_size: int | None,
-    ) -> None:
+    def __init__(self, router: Router, handlers: Mapping[Any, ExceptionHandler]) -> None:
         # A router of another make may do as it likes, so it is called like any application.
         is_own = type(router) is Router and not router.has_middleware
-        self.app = build_tracked(router, is_own=is_own)
+        self.app: ASGIApp = router.app if is_own else build_tracked(router, is_own=False)
         self.find: Any = router.find if is_own else self.app
         self.handlers = build_handler_tables(handlers)
-        self.errors = errors
-        self.limited: ASGIApp | None = None
-        if max_body_size is not None:
-            self.limited = RequestBodyLimitMiddleware(self.run, max_body_size=max_body_size)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self.limited or self.run)(scope, receive, send)
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a connection inside the body limit."""
+        """Serve a connection."""
+        if INNER_SEND_SCOPE_KEY in scope:
+            scope[INNER_SEND_SCOPE_KEY][0] = send
         scope[HANDLERS_SCOPE_KEY] = self.handlers
         try:
             await self.app(scope, receive, send)
@@ -218,7 +232,7 @@ class _BareStack:
         receive: Receive,
         send: Send,
     ) -> bool:
-        """Answer with the handler for `exc`; without one with the error page, and return False.
+        """Answer with the handler for `exc`; return False when there is none.
 
         A handler is given the endpoint's own request: it may have read the body already.
         """
@@ -226,12 +240,45 @@ class _BareStack:
             return await answer_handled(exc, WebSocket(scope, receive, send), receive, send)
         if scope["type"] != "http":
             return False
-        request = request or Request(scope, receive, send)
+        return await answer_handled(exc, request or Request(scope, receive, send), receive, send)
+
+
+class _BareStack(_Core):
+    """The whole stack of an application without middleware: both error layers around the router."""
+
+    __slots__ = ("errors", "limited")
+
+    def __init__(
+        self,
+        router: Router,
+        handlers: Mapping[Any, ExceptionHandler],
+        errors: ServerErrorMiddleware,
+        max_body_size: int | None,
+    ) -> None:
+        super().__init__(router, handlers)
+        self.errors = errors
+        self.limited: ASGIApp | None = None
+        if max_body_size is not None:
+            self.limited = RequestBodyLimitMiddleware(self.run, max_body_size=max_body_size)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.limited or self.run)(scope, receive, send)
+
+    async def answer(
+        self,
+        exc: Exception,
+        request: Request[Any] | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> bool:
+        """Answer with the handler for `exc`; without one with the error page, and return False."""
         try:
-            is_handled = await answer_handled(exc, request, receive, send)
+            is_handled = await super().answer(exc, request, scope, receive, send)
         except Exception as failure:  # of the handler itself
-            await self.errors.answer(failure, scope, receive, send)
+            if scope["type"] == "http":
+                await self.errors.answer(failure, scope, receive, send)
             raise
-        if not is_handled:
+        if not is_handled and scope["type"] == "http":
             await self.errors.answer(exc, scope, receive, send)
         return is_handled

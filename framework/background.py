@@ -10,7 +10,13 @@ from typing import Any, ParamSpec
 from framework._callables import get_qualified_name, is_async_callable
 from framework.concurrency import background_threads
 
-__all__ = ["BackgroundTask", "BackgroundTasks", "TaskObserver", "observe_background_tasks"]
+__all__ = [
+    "BackgroundTask",
+    "BackgroundTasks",
+    "TaskObserver",
+    "observe_background_tasks",
+    "report_background_task",
+]
 
 P = ParamSpec("P")
 
@@ -35,6 +41,13 @@ def observe_background_tasks(observer: TaskObserver) -> Iterator[None]:
         remaining = list(_observers)
         remaining.remove(observer)
         _observers = tuple(remaining)
+
+
+def report_background_task(name: str, seconds: float, error: BaseException | None) -> bool:
+    """Tell all observers of a task that has ended; False when there are none."""
+    for observer in _observers:
+        observer(name, seconds, error)
+    return bool(_observers)
 
 
 class BackgroundTask:
@@ -64,8 +77,7 @@ class BackgroundTask:
         self._report(began, None)
 
     def _report(self, began: float, error: BaseException | None) -> None:
-        for observer in _observers:
-            observer(self.name, perf_counter() - began, error)
+        report_background_task(self.name, perf_counter() - began, error)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.func!r})"

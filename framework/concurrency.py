@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import threading
+import warnings
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 import anyio
@@ -17,6 +18,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from framework._defaults import MAX_BACKGROUND_THREADS, MAX_ENDPOINT_THREADS, MAX_FILE_THREADS
+from framework.exceptions import StarletteDeprecationWarning
 
 __all__ = [
     "ThreadPool",
@@ -62,7 +64,9 @@ class ThreadPool:
     def __init__(self, name: str, limit: int) -> None:
         self.name = name
         self._limit = check_limit(name, limit)
-        self._limiter = anyio.lowlevel.RunVar[anyio.CapacityLimiter](f"framework.threads.{name}")
+        self._limiter: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar(
+            f"framework.threads.{name}"
+        )
         self._limiters: weakref.WeakSet[anyio.CapacityLimiter] = weakref.WeakSet()
         self._lock = threading.Lock()
 
@@ -148,20 +152,60 @@ async def run_in_threadpool(func: Callable[P, T], *args: P.args, **kwargs: P.kwa
 
 
 async def iterate_in_threadpool(iterator: Iterable[T]) -> AsyncIterator[T]:
-    """Iterate over a blocking iterable, each step in an endpoint thread."""
-    steps: Iterator[T] = iter(iterator)
-    while True:
-        # next() with a default: StopIteration must not travel through a future.
-        item = await endpoint_threads.run(next, steps, _END)
-        if item is _END:
-            return
-        yield item
+    """Iterate over a blocking iterable, each step in an endpoint thread.
+
+    A generator that is not iterated to its end is closed, in a thread too.
+    """
+    steps = _Steps(iterator)
+    try:
+        while (item := await endpoint_threads.run(steps.take)) is not _END:
+            yield item
+    except BaseException:
+        if steps.is_generator:
+            with anyio.CancelScope(shield=True):
+                await endpoint_threads.run(steps.close)
+        raise
+
+
+class _Steps:
+    """An iterator that several threads may use, one after another.
+
+    A task that asyncio itself cancels does not wait for its thread, so a generator may still be
+    running when it is to be closed.
+    """
+
+    __slots__ = ("_iterator", "_lock")
+
+    def __init__(self, iterable: Iterable[Any]) -> None:
+        self._iterator: Iterator[Any] = iter(iterable)
+        self._lock = threading.Lock()
+
+    @property
+    def is_generator(self) -> bool:
+        return isinstance(self._iterator, Generator)
+
+    def take(self) -> Any:
+        # With a default, since StopIteration must not travel through a future.
+        with self._lock:
+            return next(self._iterator, _END)
+
+    def close(self) -> None:
+        with self._lock:
+            self._iterator.close()  # type: ignore[attr-defined]
 
 
 async def run_until_first_complete(
     *args: tuple[Callable[..., Coroutine[Any, Any, Any]], dict[str, Any]],
 ) -> None:
-    """Run coroutine functions with their keyword arguments at once; the first to end cancels the rest."""
+    """Run coroutine functions with their keyword arguments at once; the first to end cancels the rest.
+
+    Deprecated, as in Starlette: use a task group.
+    """
+    warnings.warn(
+        "run_until_first_complete is deprecated: use a task group",
+        StarletteDeprecationWarning,
+        stacklevel=2,
+    )
     async with anyio.create_task_group() as tasks:
         for func, kwargs in args:
             tasks.start_soon(_run_then_cancel, func, kwargs, tasks.cancel_scope)

@@ -5,6 +5,7 @@ Exception
    x JSONDecodeError          a request body that is not JSON: 400 (also a `json.JSONDecodeError`)
    x RequestBodyTooLarge      a request body over its limit: 413
    x MultiPartException       a form that is malformed or over a limit: 400
+   x TooManyTasks             an application task beyond what may run and wait: 503
  x WebSocketException         a WebSocket close with a code
    x UnexpectedFrame          a text frame came where a binary one was wanted, or the reverse: 1003
    x WebSocketJSONDecodeError a frame that is not JSON: 1007 (also a `json.JSONDecodeError`)
@@ -35,6 +36,7 @@ __all__ = [
     "RangeNotSatisfiable",
     "RequestBodyTooLarge",
     "StarletteDeprecationWarning",
+    "TooManyTasks",
     "UnexpectedFrame",
     "WebSocketDisconnect",
     "WebSocketDisconnected",
@@ -104,6 +106,25 @@ class MultiPartException(HTTPException):
     def __init__(self, message: str) -> None:
         super().__init__(400, message)
         self.message = message
+
+
+class TooManyTasks(HTTPException):
+    """`app.tasks` has as many tasks as may run and wait: answered with 503 unless it is caught.
+
+    The task is not started. Args: its name, and the two limits.
+    """
+
+    def __init__(self, name: str, max_running: int, max_waiting: int) -> None:
+        super().__init__(503, headers={"Retry-After": "1"})
+        self.name = name
+        self.max_running = max_running
+        self.max_waiting = max_waiting
+
+    def __str__(self) -> str:
+        return (
+            f"Task {self.name!r} is refused: {self.max_running} tasks run and {self.max_waiting} wait. "
+            "Start fewer, or set max_running or max_waiting of the TaskSupervisor"
+        )
 
 
 class WebSocketException(Exception):

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import anyio
 import msgspec
 
-from framework._connection import HTTPConnection, StateT
+from framework._connection import SHARED_RECEIVE_SCOPE_KEY, HTTPConnection, StateT
 from framework._defaults import (
     MAX_BUFFERED_BODY_BYTES,
     MAX_FORM_BYTES,
@@ -109,7 +109,12 @@ class Request(HTTPConnection[StateT]):
     @property
     def receive(self) -> Receive:
         """The ASGI channel that the body comes from."""
-        return self._receive
+        shared = self.scope.get(SHARED_RECEIVE_SCOPE_KEY)
+        if shared is None or shared.source != self._receive:
+            return self._receive
+        # A response that watches its client receives too: what it meets of the body is kept there.
+        receive: Receive = shared.receive
+        return receive
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Iterate over the body as it arrives; ends with an empty chunk. Nothing is kept.
@@ -150,7 +155,7 @@ class Request(HTTPConnection[StateT]):
             if self._held:
                 message, *self._held = self._held
             else:
-                message = await self._receive()
+                message = await self.receive()
             if message["type"] == "http.request":
                 if not message.get("more_body", False):
                     self._stream_consumed = True
@@ -284,7 +289,7 @@ class Request(HTTPConnection[StateT]):
             with anyio.CancelScope() as scope:
                 # A cancelled scope ends the wait at once unless a message is there already.
                 scope.cancel()
-                message = await self._receive()
+                message = await self.receive()
             if message.get("type") == "http.disconnect":
                 self._is_disconnected = True
             elif message and not self._stream_consumed:

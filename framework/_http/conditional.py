@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from email.utils import formatdate, parsedate
 from functools import lru_cache
 from typing import Final
+
+from framework._http.dates import format_date, parse_date
 
 _MAX_FILES: Final = 1024
 
 # An entity tag, without the mark of a weak one (RFC 9110 section 8.8.3).
 _TAG: Final = re.compile(r'"[^"]*"')
-
-# Longer than every form of a date; numbers without end are not even looked at.
-_MAX_DATE_CHARACTERS: Final = 64
 
 
 @lru_cache(maxsize=_MAX_FILES)
@@ -29,7 +27,7 @@ def build_validators(modified: float, size: int) -> tuple[str, str]:
         size: in bytes.
     """
     digest = hashlib.md5(f"{modified}-{size}".encode(), usedforsecurity=False).hexdigest()
-    return f'"{digest}"', formatdate(modified, usegmt=True)
+    return f'"{digest}"', format_date(modified)
 
 
 def allows_range(if_range: str | None, etag: str | None, last_modified: str | None) -> bool:
@@ -60,12 +58,6 @@ def is_unchanged(
         if if_none_match.strip() == "*":
             return True
         return etag is not None and etag.removeprefix("W/") in _TAG.findall(if_none_match)
-    since = _parse_date(if_modified_since)
-    modified = _parse_date(last_modified)
+    since = None if if_modified_since is None else parse_date(if_modified_since)
+    modified = None if last_modified is None else parse_date(last_modified)
     return since is not None and modified is not None and since >= modified
-
-
-def _parse_date(field: str | None) -> tuple[int, ...] | None:
-    if field is None or len(field) > _MAX_DATE_CHARACTERS:
-        return None
-    return parsedate(field)

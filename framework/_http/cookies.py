@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import http.cookies
 import re
-from datetime import UTC, datetime
-from email.utils import format_datetime, formatdate
+from datetime import datetime
 from time import time
+
+from framework._http.dates import format_date
 
 _SAME_SITE = {"lax": "Lax", "none": "None", "strict": "Strict"}
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNSAFE_ATTRIBUTE = re.compile(r"[\x00-\x1f\x7f;]")
 _ESCAPE = re.compile(r"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
-# What may stand in a value without quotes; anything else is quoted and escaped as `http.cookies` does.
+# What may stand in a value without quotes; anything else is quoted, and escaped as `http.cookies` does:
+# controls and delimiters in octal, so nothing can end the field early.
 _PLAIN_VALUE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z:]*")
+_ESCAPED = re.compile(r"[^!#$%&'*+\-.^_`|~0-9A-Za-z: ()/<=>?@\[\]{}]")
 
 
 def parse_cookies(cookie_string: str) -> dict[str, str]:
@@ -25,8 +27,7 @@ def parse_cookies(cookie_string: str) -> dict[str, str]:
     cookies: dict[str, str] = {}
     for pair in cookie_string.split(";"):
         name, equals, value = pair.partition("=")
-        name = name.strip()
-        if equals and name:
+        if equals and (name := name.strip()):
             value = value.strip()
             cookies[name] = _unquote_value(value) if value[:1] == '"' else value
     return cookies
@@ -89,8 +90,15 @@ def build_set_cookie(
 def _quote_value(value: str) -> str:
     if _PLAIN_VALUE.fullmatch(value):
         return value
-    # SimpleCookie escapes controls and delimiters in octal, so nothing can end the field early.
-    return str(http.cookies.SimpleCookie().value_encode(value)[1])
+    return f'"{_ESCAPED.sub(_escape, value)}"'
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    if character in '"\\':
+        return "\\" + character
+    # What is not latin-1 cannot be sent at all: encoding the field says so.
+    return f"\\{ord(character):03o}" if character <= "\xff" else character
 
 
 def _check_attribute(attribute: str, value: str) -> str:
@@ -101,7 +109,7 @@ def _check_attribute(attribute: str, value: str) -> str:
 
 def _format_expires(expires: datetime | str | int) -> str:
     if isinstance(expires, datetime):
-        return format_datetime(expires.astimezone(UTC), usegmt=True)
+        return format_date(expires.timestamp())
     if isinstance(expires, int):
-        return formatdate(time() + expires, usegmt=True)
+        return format_date(time() + expires)
     return _check_attribute("expires", expires)

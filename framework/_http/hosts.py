@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
-from typing import Final
+from typing import Final, NamedTuple
 
 _MAX_CACHED_HOSTS: Final = 256
 _MAX_PORT: Final = 65535
@@ -26,8 +25,7 @@ _HOST = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedHost:
+class ParsedHost(NamedTuple):
     """A host as the client wrote it, with the brackets of an IP literal, and its port if given."""
 
     host: str

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote, unquote_to_bytes
+from typing import Final
+from urllib.parse import unquote
 
 from framework._http.paths import escape
 
 # What cannot stand in the query of a URL: it would end it, or parsers throw it away.
 _UNQUOTED = re.compile(r"[^\x20-\x22\x24-\x7e]")
+
+# The two digits of an escape -> its byte, as the character of latin-1.
+_HEX: Final = "0123456789abcdefABCDEF"
+_ESCAPES: Final = {high + low: chr(int(high + low, 16)) for high in _HEX for low in _HEX}
 
 
 def parse_query(query: str) -> list[tuple[str, str]]:
@@ -21,22 +26,28 @@ def parse_query(query: str) -> list[tuple[str, str]]:
     """
     if "+" in query:
         query = query.replace("+", " ")
+    fields = [field.partition("=") for field in query.split("&") if field]
     if "%" not in query:
-        return [field.partition("=")[::2] for field in query.split("&") if field]
-    pairs = []
-    for field in query.split("&"):
-        if field:
-            name, _, value = field.partition("=")
-            pairs.append((_unquote(name), _unquote(value)))
-    return pairs
+        return [(name, value) for name, _, value in fields]
+    return [
+        (
+            _unquote(name) if "%" in name else name,
+            _unquote(value) if "%" in value else value,
+        )
+        for name, _, value in fields
+    ]
 
 
 def _unquote(text: str) -> str:
-    if "%" not in text:
-        return text
-    if text.isascii():
-        return unquote_to_bytes(text).decode("utf-8", "replace")
-    return unquote(text)
+    if not text.isascii():
+        return unquote(text)
+    first, *rest = text.split("%")
+    pieces = [first]
+    for piece in rest:
+        character = _ESCAPES.get(piece[:2])
+        pieces += ("%", piece) if character is None else (character, piece[2:])
+    text = "".join(pieces)
+    return text if text.isascii() else text.encode("latin-1").decode("utf-8", "replace")
 
 
 def quote_query(query: bytes) -> str:

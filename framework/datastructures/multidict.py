@@ -199,7 +199,7 @@ class QueryParams(ImmutableMultiDict[str, str]):
         | bytes,
         **kwargs: Any,
     ) -> None:
-        source = _take_source(args)
+        source = args[0] if len(args) == 1 else _take_source(args)
         if isinstance(source, bytes):
             source = source.decode("latin-1")
         if isinstance(source, str):

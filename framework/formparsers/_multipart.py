@@ -117,6 +117,8 @@ class MultiPartParser(PartsParser):
         # The open file: what came of it and is not written yet, and how much that is in bytes.
         self._pieces: list[bytes | memoryview] = []
         self._pending = 0
+        # How much of it is written at a time; less than fits into memory stays there.
+        self._write_at = max(FILE_WRITE_BYTES, self.spool_max_size)
         # Complete files that have to go to disk, with what is not written of them.
         self._to_disk: list[tuple[UploadFile, list[bytes | memoryview]]] = []
         self._files: list[UploadFile] = []
@@ -161,6 +163,7 @@ class MultiPartParser(PartsParser):
         self.items.append((part.field_name, upload))
         pieces, pending = self._pieces, self._pending
         self._pieces, self._pending = [], 0
+        self._write_at = max(FILE_WRITE_BYTES, self.spool_max_size)
         is_small = not upload.size and pending <= self.spool_max_size
         upload.size = (upload.size or 0) + pending
         if is_small and self._buffered + pending <= MAX_FORM_BUFFERED_BYTES:
@@ -183,7 +186,7 @@ class MultiPartParser(PartsParser):
                 self._feed(chunk)
                 if self._to_disk:
                     await self._write_complete()
-                if self._pending > FILE_WRITE_BYTES:
+                if self._pending > self._write_at:
                     await self._write_pending()
             self._finish()
         except BaseException:
@@ -201,13 +204,13 @@ class MultiPartParser(PartsParser):
         self._to_disk.clear()
 
     async def _write_pending(self) -> None:
-        """Write what came of the open file to disk, once it is too large for memory."""
-        upload = self._current_part.file
-        if upload is not None and (upload.size or self._pending > self.spool_max_size):
-            await file_threads.run(_get_file(upload).spool, self._pieces, rewind=False)
-            upload.size = (upload.size or 0) + self._pending
-            self._pieces.clear()
-            self._pending = 0
+        """Write what came of the open file to disk, as it is too large for memory."""
+        upload = cast("UploadFile", self._current_part.file)
+        await file_threads.run(_get_file(upload).spool, self._pieces, rewind=False)
+        upload.size = (upload.size or 0) + self._pending
+        self._pieces.clear()
+        self._pending = 0
+        self._write_at = FILE_WRITE_BYTES
 
 
 def _get_file(upload: UploadFile) -> SpooledFile:

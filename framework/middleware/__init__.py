@@ -32,5 +32,9 @@ class Middleware:
     def __repr__(self) -> str:
         name = getattr(self.cls, "__name__", repr(self.cls))
         options = [repr(value) for value in self.args]
-        options += [f"{key}={value!r}" for key, value in self.kwargs.items()]
+        # A key that is no `Secret` must not reach a log by way of the stack it is used in.
+        options += [
+            f"{key}='**********'" if "secret" in key else f"{key}={value!r}"
+            for key, value in self.kwargs.items()
+        ]
         return f"{self.__class__.__name__}({', '.join([name, *options])})"

@@ -1,61 +1,104 @@
-"""Where code runs (task and cancel scope), tasks beside it, and context variables between the two."""
+"""Where code runs (task, cancel scope, context), coroutines stepped by hand, and tasks beside."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import gc
 import sys
-from collections.abc import Awaitable, Callable
-from contextvars import Context, copy_context
+import types
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context, ContextVar
 from typing import Any
 
 import anyio
+from anyio._backends._asyncio import _task_states
 from anyio.abc import TaskGroup
 
-# The running task and its innermost cancel scope.
-Place = tuple[object, object]
+# The tasks of asyncio that have, or had, a cancel scope of anyio.
+SCOPES: Any = _task_states.data
+
+NO_REQUEST: Any = object()
+
+_PROBE: ContextVar[None] = ContextVar("_PROBE")
 
 
-def is_asyncio() -> bool:
-    """Say whether this code runs in a task of asyncio; the other backend is trio."""
-    # Trio may run as a guest of an asyncio loop, outside of its tasks.
-    try:
-        return asyncio.current_task() is not None
-    except RuntimeError:
-        return False
+def is_trio() -> bool:
+    """Say whether this code runs in a task of trio; the other backend is asyncio."""
+    return "trio" in sys.modules and sys.modules["trio"].lowlevel.in_trio_task()
 
 
-def find_place() -> Place:
-    """Return the running task and its innermost cancel scope; equal places have the same of both.
+def find_scope() -> object:
+    """Return the innermost cancel scope of the running task, None without one.
 
-    Neither anyio nor trio tells the scope by a public name; the tests see it when they rename theirs.
+    Neither anyio nor trio tells it by a public name; the tests see it when they rename theirs.
     """
-    task: Any
-    if is_asyncio():
-        task = asyncio.current_task()
-        backend: Any = sys.modules.get("anyio._backends._asyncio")
-        # Nobody has entered a scope where the backend is not even imported.
-        state = None if backend is None else backend._task_states.get(task)  # noqa: SLF001
-        return task, None if state is None else state.cancel_scope
-    task = sys.modules["trio"].lowlevel.current_task()
-    return task, task._cancel_status  # noqa: SLF001
+    if is_trio():
+        return sys.modules["trio"].lowlevel.current_task()._cancel_status  # noqa: SLF001
+    task: Any = asyncio.current_task()
+    state = _task_states.get(task)
+    return None if state is None else state.cancel_scope
 
 
-def copy_variables(source: Context) -> None:
-    """Set each context variable as it is in `source`."""
-    here = copy_context()
-    for variable, value in source.items():
-        if variable not in here or here[variable] is not value:
-            variable.set(value)
+def find_context() -> Context:
+    """Return the very context that is in force, not a copy: only in this one its tokens are valid.
+
+    Python tells it by no public name (`Task.get_context` comes with 3.12 and is that of the task, not
+    of what runs in it), but a token refers to it.
+    """
+    token = _PROBE.set(None)
+    context = next(each for each in gc.get_referents(token) if isinstance(each, Context))
+    _PROBE.reset(token)
+    return context
+
+
+async def wait_for(awaitable: Any) -> Any:
+    """Return the result of an awaitable, as a coroutine, which can be stepped by hand."""
+    return await awaitable
+
+
+@types.coroutine
+def advance(
+    coroutine: Any, value: object = None, *, request: Any = NO_REQUEST, context: Context | None = None
+) -> Generator[Any, Any, Any]:
+    """Run a coroutine from where it stands to its end, and return its result.
+
+    What it yields to the event loop on the way is handed on as it is: it runs in this task. `request` is
+    what it has yielded already; without one it is to get `value`.
+    """
+    send = coroutine.send
+    throw = coroutine.throw
+    if context is not None:
+        send = functools.partial(context.run, send)
+        throw = functools.partial(context.run, throw)
+    try:
+        if request is NO_REQUEST:
+            request = throw(value) if isinstance(value, BaseException) else send(value)
+        while True:
+            try:
+                answer = yield request
+            except BaseException as exc:
+                request = throw(exc)
+            else:
+                request = send(answer)
+    except StopIteration as stop:
+        return stop.value
 
 
 class Child:
     """A function that runs beside its maker, on asyncio without a task group; it must not raise."""
 
-    __slots__ = ("done", "func", "is_cancelled", "scope", "task")
+    __slots__ = ("context", "done", "func", "is_cancelled", "scope", "task")
 
-    def __init__(self, func: Callable[[], Awaitable[None]], group: TaskGroup | None) -> None:
+    def __init__(
+        self,
+        func: Callable[[], Coroutine[Any, Any, None]],
+        context: Context,
+        group: TaskGroup | None,
+    ) -> None:
         self.func = func
-        # Made where it is entered: this may be a callback of the event loop, which has no scopes.
+        self.context = context
+        # Made where it is entered.
         self.scope: anyio.CancelScope | None = None
         self.is_cancelled = False
         self.done = anyio.Event()
@@ -63,13 +106,14 @@ class Child:
         if group is not None:
             group.start_soon(self._run)
         else:
-            self.task = asyncio.get_running_loop().create_task(self._run())
+            # Not by a task factory: an eager one would run it at once, inside of the same context.
+            self.task = asyncio.Task(self._run(), loop=asyncio.get_running_loop())
 
     async def _run(self) -> None:
         try:
             if not self.is_cancelled:
                 with anyio.CancelScope() as self.scope:
-                    await self.func()
+                    await advance(self.func(), context=self.context)
         finally:
             self.done.set()
 

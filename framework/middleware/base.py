@@ -1,28 +1,43 @@
 """`BaseHTTPMiddleware`: middleware as one function of a request and of what comes after.
 
 `dispatch` and the application below take turns, and no turn may end while it holds a cancel scope that
-the other one is inside of. Three designs were weighed. Stepping the application by hand up to the start
-of its response breaks the nesting of scopes whenever it holds one by then (a time limit, a task group).
-A task for the application, as Starlette has it, is right but hides context variables and costs most of
-the time. So the application runs here, as in any plain ASGI middleware, and `dispatch` is stepped by
-hand, in a context of its own: up to `call_next`, then on from inside the `send` that ends the response.
-That is a nested call, without a task. There is a task only where the turns cannot be nested: for the
-second half of `dispatch` when a response is a stream, and for the application when `dispatch` calls
-`call_next` from inside a cancel scope or another task, or a second time.
+the other one is inside of. So the application runs here, as in any plain ASGI middleware, and `dispatch`
+is stepped by hand: up to `call_next`, then on from inside the `send` that ends the response. That is a
+nested call: no task, one context. There is a task only where the turns cannot be nested: for the second
+half of `dispatch` when a response is a stream, and for the application when `dispatch` calls `call_next`
+from inside a cancel scope or another task, or a second time. Tasks run in the context that they were
+made in, not in a copy: variables flow both ways, and tokens stay valid.
 """
 
 from __future__ import annotations
 
+import functools
+import sys
 import types
-from collections.abc import Awaitable, Callable, Generator
-from contextvars import copy_context
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from contextvars import Context
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
-from framework.middleware._below import Below, BelowResponse, Unwind, is_cancellation
-from framework.middleware._tasks import Child, copy_variables, find_place, is_asyncio
+from framework.middleware._below import (
+    EMPTY_BODY,
+    Below,
+    BelowResponse,
+    Unwind,
+    is_cancellation,
+    is_last,
+)
+from framework.middleware._tasks import (
+    SCOPES,
+    Child,
+    advance,
+    find_context,
+    find_scope,
+    is_trio,
+    wait_for,
+)
 from framework.requests import Request
 from framework.responses import Response
 from framework.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,6 +46,11 @@ __all__ = ["BaseHTTPMiddleware", "DispatchFunction", "RequestResponseEndpoint"]
 
 RequestResponseEndpoint = Callable[[Request[Any]], Awaitable[Response]]
 DispatchFunction = Callable[[Request[Any], RequestResponseEndpoint], Awaitable[Response]]
+
+# How far an exchange has come: `dispatch` has not called yet; it waits in `call_next`; it goes on beside
+# the application, which sends a stream; it has answered; it has failed, so the application has to end;
+# the application has ended without an answer, or after that failure.
+_NEW, _WAITING, _STREAMING, _ANSWERED, _FAILED, _OVER = range(6)
 
 
 class BaseHTTPMiddleware:
@@ -46,10 +66,12 @@ class BaseHTTPMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif is_asyncio():
-            await _Exchange(self, scope, receive, send, None).run()
-        else:
+            return
+        if "trio" in sys.modules and is_trio():
             await _run_in_group(self, scope, receive, send)
+            return
+        request = _SharedRequest(scope, receive, send)
+        await _Exchange(self.app, request, send, None).run(self.dispatch_func)
 
     async def dispatch(self, request: Request[Any], call_next: RequestResponseEndpoint) -> Response:
         """Return the response; `await call_next(request)` is that of the application below."""
@@ -61,210 +83,13 @@ async def _run_in_group(
 ) -> None:
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
+        request = _SharedRequest(scope, receive, send)
         try:
-            await _Exchange(middleware, scope, receive, send, group).run()
+            await _Exchange(middleware.app, request, send, group).run(middleware.dispatch_func)
         except Exception as exc:
             failure = exc
     if failure is not None:
         raise failure  # bare: that is what callers expect
-
-
-@types.coroutine
-def _switch(exchange: _Exchange) -> Generator[Any, Any, Any]:
-    """Stop `dispatch` in its `call_next`."""
-    return (yield exchange)
-
-
-@types.coroutine
-def _step(exchange: _Exchange, value: Any, error: BaseException | None) -> Generator[Any, Any, Any]:
-    """Run `dispatch` to its `call_next` (returns the exchange) or its end (returns the response).
-
-    What it yields to the event loop on the way is handed on as it is: it runs in this task.
-    """
-    run = exchange.context.run
-    steps = exchange.steps
-    try:
-        request = run(steps.send, value) if error is None else run(steps.throw, error)
-        while request is not exchange:
-            try:
-                answer = yield request
-            except BaseException as exc:
-                request = run(steps.throw, exc)
-            else:
-                request = run(steps.send, answer)
-    except StopIteration as stop:
-        return stop.value
-    return exchange
-
-
-class _Exchange:
-    """One request on its way through one middleware."""
-
-    __slots__ = (
-        "app",
-        "below",
-        "beside",
-        "children",
-        "context",
-        "failure",
-        "func",
-        "group",
-        "place",
-        "request",
-        "scope",
-        "second_half",
-        "send",
-        "steps",
-    )
-
-    def __init__(
-        self,
-        middleware: BaseHTTPMiddleware,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        group: TaskGroup | None,
-    ) -> None:
-        self.app = middleware.app
-        self.func = middleware.dispatch_func
-        self.scope = scope
-        self.send = send
-        self.group = group
-        self.request = _SharedRequest(scope, receive, send)
-        # The context of `dispatch`, wherever it is stepped: a token it holds stays valid.
-        self.context = copy_context()
-        self.place = find_place()
-        self.below: Below | None = None
-        self.second_half: Child | None = None
-        self.beside: list[tuple[Below, Child]] = []
-        self.children: list[Child] = []
-        self.failure: BaseException | None = None
-
-    async def run(self) -> None:
-        try:
-            await self._run_first_half()
-        finally:
-            for child in self.children:
-                await child.end()
-
-    async def _run_first_half(self) -> None:
-        awaitable: Any = self.context.run(self.func, self.request, self.call_next)
-        self.steps = awaitable if hasattr(awaitable, "send") else awaitable.__await__()
-        response = await _step(self, None, None)
-        while self.below is not None and response is self:
-            below = self.below
-            error: BaseException | None = None
-            copy_variables(self.context)
-            try:
-                await self.app(self.scope, self._build_receive(below), below.send)
-            except BaseException as exc:
-                error = exc
-            below.end(error)
-            if below.is_resumed:
-                await self._finish(below, error)
-                return
-            self.context.run(copy_variables, copy_context())
-            if below.start is not None and error is None:
-                response = await _step(self, BelowResponse(below), None)
-            else:
-                self.below = None
-                response = await _step(self, None, error or RuntimeError("No response returned."))
-        copy_variables(self.context)
-        await self._reply(response)
-        await self._end_beside()
-
-    async def _end_beside(self) -> None:
-        """Let the applications finish that have sent their response; nobody reads the others."""
-        for below, child in self.beside:
-            below.close()
-            if below.has_sent_all():
-                await child.done.wait()
-            else:
-                await child.end()
-            if below.error is not None and below.start is not None:
-                raise below.error
-
-    async def _finish(self, below: Below, error: BaseException | None) -> None:
-        """End a request whose `dispatch` went on while the application was sending."""
-        if error is not None and is_cancellation(error):
-            raise error
-        if self.second_half is not None:
-            await self.second_half.done.wait()
-        if self.failure is not None:
-            raise self.failure
-        if error is not None:
-            raise error
-        await self._end_beside()
-
-    async def call_next(self, request: Request[Any]) -> Response:
-        """Return the response of the application below."""
-        if self.below is None and not self.beside and find_place() == self.place:
-            self.below = Below(self.send, self.place[0], self._resume, self._fork)
-            response: Response = await _switch(self)
-            return response
-        return await self._call_beside()
-
-    async def _resume(self, response: Response) -> bool:
-        """Go on with `dispatch` and send what it returns; tell whether that went well."""
-        below = self.below
-        try:
-            if below is not None and below.context is not None:
-                self.context.run(copy_variables, below.context)
-            response = await _step(self, response, None)
-            copy_variables(self.context)
-            await self._reply(response)
-        except (Exception, Unwind) as exc:  # `Unwind`: a middleware further out has failed
-            self.failure = exc
-        if below is not None:
-            below.close(is_failed=self.failure is not None)
-        return self.failure is None
-
-    def _fork(self, response: Response) -> None:
-        async def run() -> None:
-            await self._resume(response)
-
-        self.second_half = Child(run, self.group)
-        self.children.append(self.second_half)
-
-    async def _call_beside(self) -> Response:
-        """Run the application in a task of its own."""
-        below = Below(self.send)
-
-        async def run() -> None:
-            error: BaseException | None = None
-            try:
-                await self.app(self.scope, self._build_receive(below), below.send)
-            except (Exception, Unwind) as exc:
-                error = exc
-            finally:
-                below.end(error)
-
-        child = Child(run, self.group)
-        self.beside.append((below, child))
-        self.children.append(child)
-        try:
-            await below.wait_for_start()
-        except BaseException:
-            await child.end()
-            raise
-        if below.start is None:
-            raise below.error or RuntimeError("No response returned.")
-        if below.context is not None:
-            copy_variables(below.context)
-        return BelowResponse(below)
-
-    async def _reply(self, response: Any) -> None:
-        if not callable(response):
-            raise TypeError(f"dispatch returned {response!r}; return a Response")
-        await response(self.scope, self.request.receive_once, self.send)
-
-    def _build_receive(self, below: Below) -> Receive:
-        async def receive() -> Message:
-            if below.is_closed:
-                return {"type": "http.disconnect"}
-            return await self.request.receive_once()
-
-        return receive
 
 
 class _SharedRequest(Request[Any]):
@@ -300,3 +125,273 @@ class _SharedRequest(Request[Any]):
             self._stream_consumed = self._is_replayed = True
         self._is_started = True
         return message
+
+
+@types.coroutine
+def _switch(exchange: _Exchange) -> Generator[Any, Any, Any]:
+    """Stop `dispatch` in its `call_next`."""
+    return (yield exchange)
+
+
+class _Exchange:
+    """One request on its way through one middleware."""
+
+    __slots__ = (
+        "app",
+        "below",
+        "beside",
+        "children",
+        "context",
+        "failure",
+        "group",
+        "info",
+        "is_here",
+        "outer_scope",
+        "phase",
+        "request",
+        "second_half",
+        "send",
+        "start",
+        "steps",
+    )
+
+    # Set when they are needed: the context of the request, when it is first suspended; what the
+    # application and the reader of a stream have in common; the task of the reader; how it failed.
+    context: Context
+    below: Below
+    second_half: Child
+    failure: BaseException | None
+
+    def __init__(
+        self, app: ASGIApp, request: _SharedRequest, send: Send, group: TaskGroup | None
+    ) -> None:
+        self.app = app
+        self.request = request
+        self.send = send
+        self.group = group
+        # PERF: without a scope in this process there is none to be found.
+        self.outer_scope = find_scope() if SCOPES or group is not None else None
+        self.phase = _NEW
+        # Whether what runs now runs in the task of the request.
+        self.is_here = True
+        self.start: Message | None = None
+        self.info: Mapping[str, Any] | None = None
+        # Applications in tasks of their own, with what they send; all tasks.
+        self.beside: tuple[tuple[Below, Child], ...] = ()
+        self.children: tuple[Child, ...] = ()
+
+    async def run(self, dispatch: DispatchFunction) -> None:
+        """Serve the request: `dispatch` up to its `call_next`, then the application to its end."""
+        steps: Any = dispatch(self.request, self.call_next)
+        if steps.__class__ is not types.CoroutineType:
+            steps = wait_for(steps)
+        self.steps = steps
+        error: BaseException | None = None
+        try:
+            # PERF: here and below, the first step is made in place: mostly there is no other.
+            try:
+                answer = steps.send(None)
+                if answer is not self:
+                    answer = await self._advance(steps, answer)
+            except StopIteration as stop:
+                answer = stop.value
+            if answer is not self:
+                self.phase = _OVER
+                await self._reply(answer)
+            else:
+                try:
+                    run: Any = self.app(self.request.scope, self.receive_below, self.send_below)
+                    if run.__class__ is not types.CoroutineType:
+                        run = wait_for(run)
+                    await self._advance(run, run.send(None))
+                except StopIteration:
+                    pass
+                except BaseException as exc:
+                    error = exc
+                if error is not None or self.phase != _ANSWERED:
+                    await self._finish(error)
+            if self.beside:
+                await self._end_beside()
+        finally:
+            del error
+            for child in self.children:
+                await child.end()
+
+    @types.coroutine
+    def _advance(self, coroutine: Any, request: Any) -> Generator[Any, Any, Any]:
+        """Run `dispatch` up to its `call_next` (returns this exchange), or a coroutine to its end.
+
+        Differs from `advance` in what it knows: where it is, and when the application falls asleep.
+        """
+        self.context = find_context()
+        try:
+            while request is not self:
+                self.is_here = False
+                if self.phase == _WAITING and self.start is not None:
+                    self._fork(self.start)  # the head goes out while the body is still being made
+                try:
+                    answer = yield request
+                except BaseException as exc:
+                    self.is_here = True
+                    request = coroutine.throw(exc)
+                else:
+                    self.is_here = True
+                    request = coroutine.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        return self
+
+    async def _finish(self, error: BaseException | None) -> None:
+        """End a request that did not go the usual way: no answer yet, a failure, or a stream."""
+        phase = self.phase
+        if phase == _STREAMING:
+            self.below.end(error)
+        elif phase != _ANSWERED:
+            self.phase = _OVER
+        if phase == _WAITING:
+            value: object = error or RuntimeError("No response returned.")
+            if self.start is not None and error is None:
+                value = BelowResponse(self.start, EMPTY_BODY, self.info)
+            await self._reply(await advance(self.steps, value))
+            return
+        if error is not None and is_cancellation(error):
+            raise error
+        if phase == _STREAMING:
+            await self.second_half.done.wait()
+        if phase != _ANSWERED and self.failure is not None:
+            raise self.failure
+        if error is not None:
+            raise error
+
+    async def _end_beside(self) -> None:
+        """Let the applications finish that have sent their response; nobody reads the others."""
+        for below, child in self.beside:
+            below.close()
+            if below.has_sent_all():
+                await child.done.wait()
+            else:
+                await child.end()
+            if below.error is not None and below.start is not None:
+                raise below.error
+
+    async def call_next(self, request: Request[Any]) -> Response:
+        """Return the response of the application below."""
+        if self.phase == _NEW and self.is_here:
+            scope = find_scope() if SCOPES or self.group is not None else None
+            if scope is self.outer_scope:
+                self.phase = _WAITING
+                response: Response = await _switch(self)
+                return response
+        return await self._call_beside()
+
+    async def _call_beside(self) -> Response:
+        """Run the application in a task of its own."""
+        if self.phase == _NEW:
+            self.phase = _OVER
+        below = Below(self.request.receive_once, self.send)
+        child = self._start_child(functools.partial(self._run_beside, below), find_context())
+        self.beside = (*self.beside, (below, child))
+        try:
+            await below.wait_for_start()
+        except BaseException:
+            await child.end()
+            raise
+        if below.start is None:
+            raise below.error or RuntimeError("No response returned.")
+        return BelowResponse(below.start, below, below.info)
+
+    async def _run_beside(self, below: Below) -> None:
+        error: BaseException | None = None
+        try:
+            await self.app(self.request.scope, below.receive, below.send)
+        except (Exception, Unwind) as exc:
+            error = exc
+        finally:
+            below.end(error)
+
+    def _fork(self, start: Message) -> Below:
+        """Go on with `dispatch` in a task of its own."""
+        self.phase = _STREAMING
+        self.failure = None
+        below = self.below = Below(self.request.receive_once, self.send, start)
+        self.second_half = self._start_child(
+            self._run_second_half, find_context() if self.is_here else self.context
+        )
+        return below
+
+    async def _run_second_half(self) -> None:
+        response = BelowResponse(self.below.start or {}, self.below, self.info)
+        try:
+            await self._reply(await advance(self.steps, response))
+        except (Exception, Unwind) as exc:
+            self.failure = exc
+        self.below.close(is_failed=self.failure is not None)
+
+    def _start_child(self, func: Callable[[], Coroutine[Any, Any, None]], context: Context) -> Child:
+        child = Child(func, context, self.group)
+        self.children = (*self.children, child)
+        return child
+
+    async def receive_below(self) -> Message:
+        """Return the next message for the application."""
+        if self.phase == _STREAMING:
+            return await self.below.receive()
+        if self.phase != _WAITING:
+            return {"type": "http.disconnect"}
+        return await self.request.receive_once()
+
+    async def send_below(self, message: Message) -> None:
+        """Take a message of the application."""
+        start = self.start
+        if self.phase != _WAITING:
+            await self._send_late(message)
+        elif start is None:
+            if message["type"] == "http.response.start":
+                self.start = message
+                if not self.is_here:
+                    self._fork(message)  # the task of the request may be asleep
+            elif message["type"] == "http.response.debug":
+                self.info = message["info"]
+            else:
+                await self.send(message)
+        elif self.is_here and is_last(message, start):
+            await self._answer(start, message)
+        else:
+            await self._fork(start).send(message)
+
+    async def _answer(self, start: Message, message: Message) -> None:
+        """Go on with `dispatch`, which gets the whole response, and send what it returns."""
+        self.phase = _ANSWERED
+        response = BelowResponse(start, message, self.info)
+        send = self.send
+        try:
+            try:
+                answer = self.steps.send(response)
+            except StopIteration as stop:
+                answer = stop.value
+            else:
+                answer = await advance(self.steps, request=answer)
+            if answer is response and response.is_plain():
+                # PERF: what `BelowResponse.__call__` does, without the call.
+                status, headers = response.status_code, response.raw_headers
+                await send({**start, "status": status, "headers": headers})
+                await send(message)
+            else:
+                await self._reply(answer)
+        except (Exception, Unwind) as exc:  # `Unwind`: a middleware further out has failed
+            self.phase = _FAILED
+            self.failure = exc
+            raise Unwind from None
+
+    async def _send_late(self, message: Message) -> None:
+        if self.phase == _STREAMING:
+            await self.below.send(message)
+        elif self.phase == _FAILED:
+            raise Unwind
+        elif self.phase == _OVER:
+            await self.send(message)  # an error page, through the middleware that is left
+
+    async def _reply(self, response: Any) -> None:
+        if not callable(response):
+            raise TypeError(f"dispatch returned {response!r}; return a Response")
+        await response(self.request.scope, self.request.receive_once, self.send)

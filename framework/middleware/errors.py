@@ -68,6 +68,9 @@ class ServerErrorMiddleware:
             if not tracked.started:
                 await self.answer(exc, scope, receive, inner_send[0])
             raise
+        finally:
+            # What middleware sends through mostly knows the scope: no cycle is left to the collector.
+            inner_send[0] = send
 
     async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the 500 for `exc`, unless a response was begun before it failed."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-from pathlib import Path
 from typing import Any, Final
 
 import anyio
@@ -13,7 +12,10 @@ import anyio
 from framework.concurrency import file_threads
 
 # Opening a named pipe would wait for its other end.
-_OPEN_FLAGS: Final = getattr(os, "O_NONBLOCK", 0)
+OPEN_FLAGS: Final = getattr(os, "O_NONBLOCK", 0)
+
+# A file that is cut while its beginning is read is measured and read again, this often at most.
+_TRIES: Final = 3
 
 
 class OpenFile:
@@ -27,13 +29,14 @@ class OpenFile:
             has become shorter than it was.
     """
 
-    __slots__ = ("_ahead", "_file", "_is_abandoned", "path", "size")
+    __slots__ = ("_ahead", "_file", "_is_abandoned", "_stat_result", "path", "size")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
         self.size = 0
         self._file: io.FileIO | None = None
         self._ahead: bytes | None = None
+        self._stat_result: os.stat_result | None = None
         self._is_abandoned = False
 
     async def open(self, ahead: int | None) -> os.stat_result:
@@ -44,7 +47,33 @@ class OpenFile:
         Args:
             ahead: bytes to read from the beginning; None when nothing will be read at all.
         """
-        return await file_threads.run(self._open, ahead)
+        if self._stat_result is not None:
+            return self._stat_result
+        return await file_threads.run(self.open_now, ahead)
+
+    def open_now(self, ahead: int | None) -> os.stat_result:
+        """Open the file as `open` does, in the thread that the caller is in.
+
+        What is open already stays open: `open` then returns at once, whatever it is asked for.
+
+        Raises:
+            OSError: the system refuses to open it.
+        """
+        file = self._file = self._open_regular()
+        try:
+            self._stat_result = result = self._read_ahead(file, ahead or 0)
+        except BaseException:
+            file.close()
+            raise
+        if ahead is None or self._is_abandoned or (ahead and ahead >= self.size):
+            file.close()
+        return result
+
+    @property
+    def content(self) -> bytes | None:
+        """All of the file, when all of it has been read ahead and nothing was handed out yet."""
+        is_whole = self._ahead is not None and len(self._ahead) == self.size
+        return self._ahead if is_whole else None
 
     async def read(self, start: int, count: int, *, is_last: bool) -> bytes:
         """Return up to `count` bytes from `start` on; with `is_last`, all that is left to read."""
@@ -65,32 +94,33 @@ class OpenFile:
         """Whether everything has been read that there was to read."""
         return self._file is None or self._file.closed
 
-    def _open(self, ahead: int | None) -> os.stat_result:
-        file = self._file = self._open_regular()
-        try:
+    def _read_ahead(self, file: io.FileIO, ahead: int) -> os.stat_result:
+        for _ in range(_TRIES):
             result = os.fstat(file.fileno())
             if not stat.S_ISREG(result.st_mode):
                 raise RuntimeError(f"File at path {self.path} is not a file.")
             self.size = result.st_size
-            if ahead:
-                self._ahead = self._read(0, min(ahead, self.size), is_last=False)
-        except BaseException:
-            file.close()
-            raise
-        if ahead is None or self._is_abandoned or (ahead and ahead >= self.size):
-            file.close()
-        return result
+            if not ahead:
+                return result
+            file.seek(0)
+            self._ahead = file.read(min(ahead, self.size))
+            if len(self._ahead) == min(ahead, self.size):
+                return result
+        raise RuntimeError(f"File at path {self.path} is shorter than expected.")
 
     def _open_regular(self) -> io.FileIO:
         try:
-            return io.FileIO(self.path, opener=_open_at_once)
+            return io.FileIO(self.path, opener=self._open_descriptor)
         except FileNotFoundError:
             raise RuntimeError(f"File at path {self.path} does not exist.") from None
         except OSError:
             # A directory or a socket; what else may be wrong with a regular file is told as it is.
-            if stat.S_ISREG(Path(self.path).stat().st_mode):
+            if stat.S_ISREG(os.stat(self.path).st_mode):  # noqa: PTH116 -- saves importing pathlib
                 raise
             raise RuntimeError(f"File at path {self.path} is not a file.") from None
+
+    def _open_descriptor(self, path: str, flags: int) -> int:
+        return os.open(path, flags | OPEN_FLAGS)
 
     def _read(self, start: int, count: int, is_last: bool) -> bytes:
         file: Any = self._file
@@ -103,5 +133,28 @@ class OpenFile:
         return chunk
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | _OPEN_FLAGS)
+class MemoryFile:
+    """A file whose content is in memory: as an `OpenFile`, without any call that blocks.
+
+    Any number of responses may read it at once.
+    """
+
+    __slots__ = ("_content", "_stat_result", "size")
+
+    is_closed = True
+
+    def __init__(self, content: bytes, stat_result: os.stat_result) -> None:
+        self._content = content
+        self._stat_result = stat_result
+        self.size = len(content)
+
+    async def open(self, ahead: int | None) -> os.stat_result:
+        """Return what is known of the file."""
+        return self._stat_result
+
+    async def read(self, start: int, count: int, *, is_last: bool) -> bytes:
+        """Return `count` bytes from `start` on."""
+        return self._content[start : start + count]
+
+    async def aclose(self) -> None:
+        """Do nothing: there is nothing to close."""

@@ -7,14 +7,16 @@ and on asyncio none before it has taken `DISCONNECT_WATCH_DELAY_SECONDS`: a time
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 
-from framework._defaults import DISCONNECT_WATCH_DELAY_SECONDS
-from framework.types import Receive
+from framework._connection import SHARED_RECEIVE_SCOPE_KEY
+from framework._defaults import DISCONNECT_WATCH_DELAY_SECONDS, MAX_WATCHED_BODY_BYTES
+from framework.types import Message, Receive, Scope
 
 # Returns when the client has gone.
 Watch = Callable[[], Awaitable[None]]
@@ -40,6 +42,63 @@ async def wait_for_disconnect(receive: Receive) -> None:
             return
         # A `receive` that never waits must not hold up everybody else.
         await anyio.lowlevel.checkpoint()
+
+
+def share_receive(scope: Scope, receive: Receive) -> Receive:
+    """Return a `receive` for a watcher that takes nothing from a `Request` on the same scope."""
+    shared: SharedReceive | None = scope.get(SHARED_RECEIVE_SCOPE_KEY)
+    if shared is None or shared.source != receive:
+        shared = scope[SHARED_RECEIVE_SCOPE_KEY] = SharedReceive(receive)
+    return shared.watch
+
+
+class SharedReceive:
+    """A `receive` that a reader of the body and a watcher have in common; one of them waits at a time.
+
+    What the watcher meets is kept for the reader, up to `MAX_WATCHED_BODY_BYTES`.
+    """
+
+    __slots__ = ("_disconnect", "_kept", "_lock", "_read", "_size", "source")
+
+    def __init__(self, source: Receive) -> None:
+        self.source = source
+        self._kept: deque[Message] = deque()
+        self._size = 0
+        self._disconnect: Message | None = None
+        self._lock = anyio.Lock(fast_acquire=True)
+        # Set when something was read, where the watcher waits for that.
+        self._read: anyio.Event | None = None
+
+    async def receive(self) -> Message:
+        """Return the next message that was not read: for the reader."""
+        while not self._kept:
+            if self._disconnect is not None:
+                return self._disconnect
+            async with self._lock:
+                if not self._kept and self._disconnect is None:
+                    await self._take()
+        message = self._kept.popleft()
+        self._size -= len(message.get("body", b""))
+        if self._read is not None:
+            self._read.set()
+        return message
+
+    async def watch(self) -> Message:
+        """Return the next message that comes, which stays to be read: for the watcher."""
+        while self._size > MAX_WATCHED_BODY_BYTES:
+            self._read = anyio.Event()
+            await self._read.wait()
+        async with self._lock:
+            return self._disconnect or await self._take()
+
+    async def _take(self) -> Message:
+        message = await self.source()
+        if message["type"] == "http.disconnect":
+            self._disconnect = message
+        else:
+            self._kept.append(message)
+            self._size += len(message.get("body", b""))
+        return message
 
 
 class FirstWait:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import anyio
+import msgspec
 
 from framework._defaults import DRAIN_POLL_SECONDS, HEARTBEAT_SECONDS
 from framework.background import BackgroundTask
@@ -23,8 +23,7 @@ _FORBIDDEN = re.compile(r"[\r\n\0]")
 _HEARTBEAT: Final = b": heartbeat\n\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerSentEvent:
+class ServerSentEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One event. Whatever the texts hold, they stay in their fields: nobody can smuggle in others.
 
     Args:

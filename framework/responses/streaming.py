@@ -12,7 +12,11 @@ from framework._defaults import CHUNKS_BETWEEN_CHECKPOINTS
 from framework.background import BackgroundTask
 from framework.concurrency import iterate_in_threadpool
 from framework.exceptions import ClientDisconnect
-from framework.responses._watching import run_while_connected, wait_for_disconnect
+from framework.responses._watching import (
+    run_while_connected,
+    share_receive,
+    wait_for_disconnect,
+)
 from framework.responses.base import DenialSend, Response
 from framework.types import Message, Receive, Scope, Send
 
@@ -95,6 +99,8 @@ class StreamingResponse(Response):
         if scope["type"] == "websocket":
             await self.stream_response(DenialSend(send))
         elif not tells_disconnect(scope):
+            if _may_have_body(scope):
+                receive = share_receive(scope, receive)
             await self._stream_while_connected(receive, send)
         elif _may_have_body(scope):
             await self.stream_response(_TellingSend(send))

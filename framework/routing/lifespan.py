@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import traceback
 import warnings
@@ -16,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from framework.exceptions import StarletteDeprecationWarning
+from framework.tasks import TaskSupervisor
 from framework.types import Lifespan, Receive, Scope, Send
 
 __all__ = [
@@ -86,7 +88,7 @@ class MountedLifespans:
         async with AsyncExitStack() as stack:
             await _enter(stack, self._own, app, state)
             for owner, lifespan in _list_lifespans(self._routes, app, {id(app)}):
-                await _enter(stack, lifespan, owner, state)
+                await _enter(stack, functools.partial(_supervise, lifespan), owner, state)
             yield state or None
 
 
@@ -147,6 +149,22 @@ def _list_lifespans(routes: Iterable[Any], owner: Any, seen: set[int]) -> Iterat
             app = getattr(app, "app", None)
 
 
+@asynccontextmanager
+async def _supervise(lifespan: Callable[[Any], AbstractAsyncContextManager[Any]], app: Any) -> Any:
+    """Enter a lifespan with `app.tasks` open: tasks may start in it, and end before it is left."""
+    tasks = getattr(app, "tasks", None)
+    if not isinstance(tasks, TaskSupervisor):
+        async with lifespan(app) as state:
+            yield state
+        return
+    async with tasks.open(), lifespan(app) as state:
+        tasks.begin()
+        try:
+            yield state
+        finally:
+            await tasks.drain()
+
+
 async def run_lifespan(
     lifespan: Callable[[Any], AbstractAsyncContextManager[Any]],
     scope: Scope,
@@ -162,7 +180,7 @@ async def run_lifespan(
     started = False
     await receive()
     try:
-        async with lifespan(scope.get("app")) as state:
+        async with _supervise(lifespan, scope.get("app")) as state:
             if state is not None:
                 if "state" not in scope:
                     raise RuntimeError('The server does not support "state" in the lifespan scope.')

@@ -92,7 +92,10 @@ class Router:
     def app(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Route one scope, inside the router's own middleware."""
         found = self.find(scope, receive, send)
-        return found.handle(scope, receive, send) if isinstance(found, Route) else found
+        if not isinstance(found, Route):
+            return found
+        # PERF: `find` has asked for the method, and a handler function keeps track of its response.
+        return (found.handle if found.handler is None else found.app)(scope, receive, send)
 
     def find(self, scope: Scope, receive: Receive, send: Send) -> Route | Awaitable[None]:
         """Return the route that is to `handle` the request, or what answers when no such route does.

@@ -20,6 +20,7 @@ from framework.concurrency import run_in_threadpool
 from framework.datastructures import URLPath
 from framework.exceptions import HTTPException, NoMatchFound
 from framework.middleware import Middleware
+from framework.middleware._stack import check_stack
 from framework.middleware.body_limit import RequestBodyLimitMiddleware
 from framework.requests import Request
 from framework.responses import PlainTextResponse, Response
@@ -37,9 +38,7 @@ __all__ = [
     "Match",
     "Route",
     "build_stack",
-    "is_plain",
     "request_response",
-    "send_response",
 ]
 
 # An endpoint function, made awaitable.
@@ -48,7 +47,8 @@ Handler = Callable[[Request[Any]], Awaitable[Response]]
 # Untyped: a partial of a generic coroutine function is more than type checkers follow.
 _run_in_threadpool: Any = run_in_threadpool
 
-# PERF: compared in `is_plain` and, without a call, in `App.__call__`.
+# A response that is called so sends head and body in two messages and nothing else: nothing of its own
+# can fail before it has begun, so nothing has to watch whether it has.
 PLAIN_CALL = Response.__call__
 
 
@@ -94,33 +94,24 @@ class HandlerApp:
             response = await call_handler(exception_handler, request, exc)
             if response is None:
                 return
-        await send_response(response, request, send)
-
-
-async def send_response(response: ASGIApp, request: Request[Any], send: Send) -> None:
-    """Send what a handler returned, and note in the scope if it fails after it has begun."""
-    if not is_plain(response):
-        await run_handled(response, request, request.scope, request.receive, send)
-        return
-    try:
-        await response(request.scope, request.receive, send)
-    except Exception:
-        request.scope[STARTED_SCOPE_KEY] = True
-        raise
-
-
-def is_plain(response: ASGIApp) -> bool:
-    """Tell whether a response sends head and body in two messages and nothing else.
-
-    Nothing of its own can fail before it has begun, so nothing has to watch whether it has.
-    """
-    return response.__class__.__call__ is PLAIN_CALL
+        if response.__class__.__call__ is not PLAIN_CALL:
+            await run_handled(response, request, scope, receive, send)
+            return
+        try:
+            await response(scope, receive, send)
+        except Exception:
+            scope[STARTED_SCOPE_KEY] = True
+            raise
 
 
 def build_stack(
     app: ASGIApp, middleware: Sequence[Middleware] | None, max_body_size: int | None
 ) -> ASGIApp:
-    """Return `app` inside `middleware` (the first is the outermost), inside the body limit."""
+    """Return `app` inside `middleware` (the first is the outermost), inside the body limit.
+
+    Raises `ValueError` for a stack that cannot work.
+    """
+    check_stack(middleware or ())
     for cls, args, kwargs in reversed(middleware or ()):
         app = cls(app, *args, **kwargs)
     if max_body_size is not None:

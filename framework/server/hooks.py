@@ -21,6 +21,7 @@ from framework.server.report import WorkerReport
 from framework.server.run_directory import RunDirectory
 from framework.server.slots import SLOTS_PER_MASTER, find_free_slot
 from framework.server.worker import SlipwayWorker
+from framework.tasks import RUN_DIRECTORY_VARIABLE
 
 __all__ = ["MasterHooks", "build_master_hooks"]
 
@@ -73,6 +74,8 @@ class MasterHooks:
         # Where workers write their metrics and the exporter reads them: a private folder in memory.
         # Set when it is there, and before any metric is made: the workers load the application.
         os.environ[MULTIPROCESS_DIRECTORY_VARIABLE] = str(self.run_directory.path)
+        # Where they agree on which of them runs a periodic task.
+        os.environ[RUN_DIRECTORY_VARIABLE] = str(self.run_directory.path)
         if number > 0:
             # Another master serves, until somebody stops it (SIGUSR2). Its slots and the port of
             # its exporter are in use until then.

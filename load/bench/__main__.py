@@ -1,4 +1,4 @@
-"""`python -m load.bench`: dispatch beside the peers; `python -m load.bench server`: one worker.
+"""`python -m load.bench`: dispatch beside the peers; `... core`: parts of a request; `... server`.
 
 Exit status 0 when the measurement ran, 1 when it could not, 2 with `--strict` when a bar is missed.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from load.bench.controller import BARE, FRAMEWORKS, OWN, Plan, measure
+from load.bench.core.command import choose_rows, run_core_bench
 from load.bench.figures import judge
 from load.bench.peers import install
 from load.bench.plot import draw
@@ -33,26 +34,48 @@ EXIT_BAR_MISSED: Final = 2
 
 
 def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Read the command line. The common options may stand before or after the name of a suite."""
     parser = argparse.ArgumentParser(prog="python -m load.bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, help=f"rounds of batches ({Plan().rounds})")
-    parser.add_argument("--quick", action="store_true", help="a smoke test, no figures to believe")
-    parser.add_argument("--strict", action="store_true", help="exit with 2 when a bar is missed")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
-    parser.add_argument("--publish", action="store_true", help="put the results into README.md")
-    parser.add_argument(
-        "--only", help=f"frameworks, separated by commas, of: {', '.join(FRAMEWORKS)}"
+    parser.set_defaults(
+        rounds=None, quick=False, strict=False, output=RESULTS, publish=False, only=""
     )
+    _add_common_options(parser, f"frameworks, separated by commas, of: {', '.join(FRAMEWORKS)}")
     subcommands = parser.add_subparsers(dest="command")
-    add_server_options(subcommands.add_parser("server", help="one worker under load"))
+    core = subcommands.add_parser("core", help="the parts of a request, beside Starlette")
+    _add_common_options(core, "rows, by parts of their names that are separated by semicolons")
+    server = subcommands.add_parser("server", help="one worker under load")
+    _add_common_options(server, argparse.SUPPRESS)
+    add_server_options(server)
     options = parser.parse_args(arguments)
-    options.frameworks = options.only.split(",") if options.only else list(FRAMEWORKS)
-    unknown = sorted(set(options.frameworks) - set(FRAMEWORKS))
-    if unknown:
-        parser.error(f"unknown framework {unknown[0]!r}; known are {', '.join(FRAMEWORKS)}")
     if options.rounds is not None and options.rounds < 1:
         parser.error(f"--rounds is {options.rounds}; it must be 1 or more")
+    try:
+        _resolve_only(options)
+    except ValueError as error:
+        parser.error(str(error))
     return options
+
+
+def _add_common_options(parser: argparse.ArgumentParser, only: str) -> None:
+    # Without defaults: those of a subcommand would replace what stands before its name.
+    parser.argument_default = argparse.SUPPRESS
+    parser.add_argument("--rounds", type=int, help="rounds of batches (21)")
+    parser.add_argument("--quick", action="store_true", help="a smoke test, no figures to believe")
+    parser.add_argument("--strict", action="store_true", help="exit with 2 when a bar is missed")
+    parser.add_argument("--output", type=Path, help="folder of the results")
+    parser.add_argument("--publish", action="store_true", help="put the results into README.md")
+    parser.add_argument("--only", help=only)
+
+
+def _resolve_only(options: argparse.Namespace) -> None:
+    names = [name for name in options.only.split(";" if options.command == "core" else ",") if name]
+    if options.command == "core":
+        options.rows = choose_rows(names)
+        return
+    options.frameworks = names or list(FRAMEWORKS)
+    unknown = sorted(set(options.frameworks) - set(FRAMEWORKS))
+    if unknown:
+        raise ValueError(f"unknown framework {unknown[0]!r}; known are {', '.join(FRAMEWORKS)}")
 
 
 def run_dispatch_bench(options: argparse.Namespace) -> bool:
@@ -84,12 +107,14 @@ def run_dispatch_bench(options: argparse.Namespace) -> bool:
     return all(bar.is_met for bar in bars)
 
 
+RUNS: Final = {None: run_dispatch_bench, "core": run_core_bench, "server": run_server_bench}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     options = parse_options(arguments)
-    run = run_server_bench if options.command == "server" else run_dispatch_bench
     try:
-        met = run(options)
+        met = RUNS[options.command](options)
     except RuntimeError as error:
         print(f"load.bench: {error}", file=sys.stderr)
         return EXIT_FAILED

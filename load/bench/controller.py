@@ -12,13 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from load.bench.cases import Case, list_cases
 from load.bench.peers import ROOT
 
 OWN: Final = "slipway"
 BARE: Final = "bare"
 PEERS: Final = ("starlette", "fastapi", "litestar", "blacksheep", "falcon")
 FRAMEWORKS: Final = (OWN, BARE, *PEERS)
+DISPATCH: Final = "load.bench.dispatch"
 STOP_TIMEOUT_SECONDS: Final = 10
 
 
@@ -32,7 +32,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Results:
-    """The µs a request of every round, by framework and case, and what the processes ran on."""
+    """The figure of every round, by framework and row, and what the processes ran on."""
 
     plan: Plan
     samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
@@ -40,14 +40,18 @@ class Results:
 
 
 class Worker:
-    """A measuring process and the conversation with it."""
+    """A measuring process and the conversation with it.
 
-    __slots__ = ("name", "process")
+    `rows` says in each how many rounds a row is measured; it is known once the process is ready.
+    """
 
-    def __init__(self, name: str, python: Path) -> None:
+    __slots__ = ("name", "process", "rows")
+
+    def __init__(self, suite: str, name: str, python: Path, rows: Sequence[str] = ()) -> None:
         self.name = name
+        self.rows: dict[str, int] = {}
         self.process = subprocess.Popen(
-            [python, "-m", "load.bench.worker", name],
+            [python, "-m", "load.bench.worker", suite, name, *rows],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -59,17 +63,19 @@ class Worker:
 
     def wait_until_ready(self) -> dict[str, str]:
         """Wait until everything is built and checked; return the versions it runs on."""
-        ready: dict[str, str] = self._read()["ready"]
+        introduction = self._read()
+        self.rows = introduction["rows"]
+        ready: dict[str, str] = introduction["ready"]
         return ready
 
-    def run(self, case: Case, seconds: float) -> float:
-        """Let it measure one batch and return the µs a request."""
+    def run(self, row: str, seconds: float) -> float:
+        """Let it measure one batch and return the figure."""
         stdin = self.process.stdin
         if stdin is None:
             raise RuntimeError("the measuring process has no input")
-        stdin.write(json.dumps({"case": case.name, "seconds": seconds}) + "\n")
+        stdin.write(json.dumps({"row": row, "seconds": seconds}) + "\n")
         stdin.flush()
-        return float(self._read()["us"])
+        return float(self._read()["value"])
 
     def stop(self) -> None:
         """End the process by ending its input; kill it when that does not help."""
@@ -95,8 +101,8 @@ class Workers:
 
     __slots__ = ("workers",)
 
-    def __init__(self, pythons: Mapping[str, Path]) -> None:
-        self.workers = [Worker(name, python) for name, python in pythons.items()]
+    def __init__(self, suite: str, pythons: Mapping[str, Path], rows: Sequence[str]) -> None:
+        self.workers = [Worker(suite, name, python, rows) for name, python in pythons.items()]
 
     def __enter__(self) -> list[Worker]:
         return self.workers
@@ -111,34 +117,35 @@ class Workers:
             worker.stop()
 
 
-def measure(pythons: Mapping[str, Path], plan: Plan) -> Results:
-    """Measure every framework (name to interpreter) on every case.
+def measure(
+    pythons: Mapping[str, Path], plan: Plan, *, suite: str = DISPATCH, rows: Sequence[str] = ()
+) -> Results:
+    """Measure every framework (name to interpreter) on every row of a suite, or on those named.
 
     Raises:
         RuntimeError: A framework does not start or gives a wrong answer.
     """
     results = Results(plan)
-    with Workers(pythons) as workers:
+    with Workers(suite, pythons, rows) as workers:
         for worker in workers:
             results.versions[worker.name] = worker.wait_until_ready()
             results.samples[worker.name] = {}
         for number in range(plan.rounds):
             _show_progress(number + 1, plan.rounds)
-            for worker, case in _list_turns(workers, number):
-                sample = worker.run(case, plan.batch_seconds)
-                results.samples[worker.name].setdefault(case.name, []).append(sample)
+            for worker, row in _list_turns(workers, number):
+                sample = worker.run(row, plan.batch_seconds)
+                results.samples[worker.name].setdefault(row, []).append(sample)
     return results
 
 
-def _list_turns(workers: Sequence[Worker], number: int) -> Iterator[tuple[Worker, Case]]:
-    # Case by case through all frameworks, and each round another framework begins.
+def _list_turns(workers: Sequence[Worker], number: int) -> Iterator[tuple[Worker, str]]:
+    # Row by row through all frameworks, and each round another framework begins.
     first = number % len(workers)
     order = [*workers[first:], *workers[:first]]
-    common = {case.name for case in list_cases(own=False)}
-    for case in list_cases(own=True):
+    for row in dict.fromkeys(row for worker in workers for row in worker.rows):
         for worker in order:
-            if worker.name == OWN or case.name in common:
-                yield worker, case
+            if row in worker.rows and number % worker.rows[row] == 0:
+                yield worker, row
 
 
 def _show_progress(number: int, rounds: int) -> None:

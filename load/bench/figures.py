@@ -32,16 +32,18 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A promise about a ratio and what was measured."""
+    """A promise, its limit, and what was measured: a ratio unless `unit` names another thing."""
 
     promise: str
     limit: float
-    ratio: float
+    value: float
+    unit: str = "x"
+    is_minimum: bool = False
 
     @property
     def is_met(self) -> bool:
-        """Whether the ratio is within the limit."""
-        return self.ratio <= self.limit
+        """Whether the value is within the limit."""
+        return self.value >= self.limit if self.is_minimum else self.value <= self.limit
 
 
 def summarise(samples: Sequence[float]) -> Figure:

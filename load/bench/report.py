@@ -37,25 +37,31 @@ def describe_machine() -> dict[str, str]:
 
 
 def build_document(results: Results) -> dict[str, Any]:
-    """Collect everything about a run in one JSON-ready document."""
+    """Collect everything about a run of the dispatch suite in one JSON-ready document."""
+    document = describe_run(results, METHOD, judge(results))
+    for name, cases in document["figures"].items():
+        for case, figure in cases.items():
+            figure["x_bare"] = ratio_to_bare(results, name, case)
+    document["fastest_peer"] = {
+        case.name: find_fastest_peer(results, case.name) for case in list_cases(own=False)
+    }
+    return document
+
+
+def describe_run(results: Results, method: str, bars: Iterable[Bar]) -> dict[str, Any]:
+    """Collect what every suite has: the conditions, figures, bars and single samples of a run."""
     return {
         "machine": describe_machine(),
-        "method": METHOD,
+        "method": method,
         "rounds": results.plan.rounds,
         "batch_seconds": results.plan.batch_seconds,
         "versions": results.versions,
         "figures": {
-            name: {
-                case: {**asdict(summarise(samples)), "x_bare": ratio_to_bare(results, name, case)}
-                for case, samples in cases.items()
-            }
-            for name, cases in results.samples.items()
+            name: {row: asdict(summarise(samples)) for row, samples in rows.items()}
+            for name, rows in results.samples.items()
         },
-        "fastest_peer": {
-            case.name: find_fastest_peer(results, case.name) for case in list_cases(own=False)
-        },
-        "bars": [{**asdict(bar), "met": bar.is_met} for bar in judge(results)],
-        "samples_us": results.samples,
+        "bars": [{**asdict(bar), "met": bar.is_met} for bar in bars],
+        "samples": results.samples,
     }
 
 
@@ -104,9 +110,10 @@ def format_report(results: Results) -> str:
 
 
 def format_bars(bars: Iterable[Bar]) -> str:
-    """Write one line a bar: PASS or FAIL, the ratio, the limit, the promise."""
+    """Write one line a bar: PASS or FAIL, the value, the limit, the promise."""
     return "\n".join(
-        f"{'PASS' if bar.is_met else 'FAIL'}  {bar.ratio:5.2f}x (at most {bar.limit}x)  {bar.promise}"
+        f"{'PASS' if bar.is_met else 'FAIL'}  {bar.value:5.2f}{bar.unit} "
+        f"(at {'least' if bar.is_minimum else 'most'} {bar.limit}{bar.unit})  {bar.promise}"
         for bar in bars
     )
 

@@ -25,6 +25,7 @@ CORE: Final = (
     "framework.convertors",
     "framework.concurrency",
     "framework.background",
+    "framework.tasks.*",
     # L2, data
     "framework.datastructures.state",
     "framework.datastructures.headers",
@@ -47,13 +48,13 @@ CORE: Final = (
     "framework.websockets",
     # L4, behaviours
     "framework._exception_handler",
+    "framework.authentication",
+    "framework.rate_limits.*",
     "framework.middleware.*",
-    "framework.staticfiles",
+    "framework.staticfiles.*",
     "framework.templating",
     "framework.endpoints",
-    "framework.authentication",
     "framework.config",
-    "framework.schemas",
     # L5, routing
     "framework.routing.patterns",
     "framework.routing.tree",
@@ -67,7 +68,9 @@ CORE: Final = (
     "framework.routing.redirects",
     "framework.routing.hidden",
     "framework.routing.router",
+    "framework.routing.listing",
     "framework.routing",
+    "framework.schemas",
     # L6, top
     "framework.applications",
 )
@@ -79,6 +82,7 @@ BESIDE: Final = (
 )
 APP: Final = (
     "app",
+    "app.setting_rules",
     "app.settings",
     "app.problems",
     "app.*",
@@ -94,12 +98,19 @@ CORE_REQUIREMENTS: Final = frozenset({"anyio", "msgspec"})
 REQUIREMENTS: Final = {
     # TypeVar with a default; in the standard library since 3.13, and needed by anyio before it.
     "framework._connection": frozenset({"anyio", "msgspec", "typing_extensions"}),
+    # Each of them may be missing; "compression" is in the standard library since 3.14.
+    "framework.middleware._codings": frozenset({"brotli", "compression", "zstandard"}),
+    "framework.middleware._session_cookie": frozenset({"itsdangerous"}),
+    "framework.middleware.opentelemetry": frozenset({"opentelemetry"}),
+    "framework.rate_limits.redis": frozenset({"anyio", "redis"}),
+    "framework.templating": frozenset({"anyio", "jinja2", "msgspec"}),
     "framework.testclient.*": frozenset({"anyio", "httpx2"}),
     "framework.observability.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
     "framework.server.*": frozenset(
         {"anyio", "gunicorn", "httptools", "uvicorn", "uvicorn_worker", "uvloop", "websockets"}
     ),
     "app": frozenset(),
+    "app.setting_rules": frozenset(),
     "app.settings": frozenset(),
     "app.problems": frozenset({"msgspec"}),
     "app.main": frozenset({"anyio", "msgspec", "structlog"}),

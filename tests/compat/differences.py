@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tests.compat import front
 from tests.compat.expectations import (
     Expect,
     allow_all,
@@ -16,12 +17,16 @@ from tests.compat.expectations import (
     answer_json,
     answer_with,
     change_body,
+    change_chunks,
     close_after_413,
     close_with,
     drop_origin,
+    end_with,
+    fail_with_500,
     keep_body,
     keep_exception,
     keep_own_413,
+    keep_private,
     pass_user_middleware,
     raise_group,
     raise_value_error,
@@ -31,9 +36,14 @@ from tests.compat.expectations import (
     run_all_tasks,
     say_it_in_our_words,
     send_404_file,
+    send_over_tls_only,
     set_header,
+    set_session,
     take_debug_page,
+    take_no_session,
     use_boundary,
+    vary_by_cookie,
+    vary_once,
     write_empty_cookies_bare,
 )
 
@@ -59,7 +69,7 @@ def find_differences(place: str) -> tuple[Difference, ...]:
 DIFFERENCES = (
     Difference(
         "A redirect names no host: the client's Host and a wrong scheme stay out of it.",
-        r"(templates|templates with a query|mounts|overlaps|hosts|static|levels): .*",
+        r"(templates|templates with a query|mounts|overlaps|hosts|static|static trees|levels): .*",
         drop_origin,
     ),
     Difference(
@@ -202,9 +212,45 @@ DIFFERENCES = (
         close_with(1007, "The frame is not valid JSON."),
     ),
     Difference(
+        "A WebSocketEndpoint closes for a frame of the wrong kind without an error of the server, and "
+        "on_disconnect is given the code that the WebSocket is closed with.",
+        r"websocket endpoints: WEBSOCKET /text bytes",
+        end_with(1003, "A text frame is expected here."),
+    ),
+    Difference(
+        "A WebSocketEndpoint closes for a frame of the wrong kind, for bytes too.",
+        r"websocket endpoints: WEBSOCKET /bytes text",
+        end_with(1003, "A binary frame is expected here."),
+    ),
+    Difference(
+        "A WebSocketEndpoint closes with 1007 for what is not JSON.",
+        r"websocket endpoints: WEBSOCKET /json no json",
+        end_with(1007, "The frame is not valid JSON."),
+    ),
+    Difference(
+        "on_disconnect is given the code of a WebSocketException, which is what the client gets.",
+        r"websocket endpoints: WEBSOCKET /leaving",
+        end_with(4001, "enough"),
+    ),
+    Difference(
+        "All that may be markup is escaped, whatever its file is called.",
+        r"pages: GET /files/page.html.j2 .*",
+        change_body({b"<&'\">": b"&lt;&amp;&#39;&#34;&gt;"}),
+    ),
+    Difference(
         "A symbolic link that leads to itself is no file: 404, not 500.",
-        r"static: GET /static/loop",
+        r"static(: GET /static/loop| trees: GET /\w+/to-itself.*)",
         answer_404,
+    ),
+    Difference(
+        "Names that begin with a dot are not for the public.",
+        r"static: GET /static/\.hidden",
+        answer_404,
+    ),
+    Difference(
+        "What may not be read is a 401, whether it is a file, an index or its directory.",
+        r"static rights: (GET|HEAD) /(\w+/(closed|link)\.txt|html/(closed|listed)/?)",
+        answer_with(401, b"Unauthorized"),
     ),
     Difference(
         "A name that is too long is not there, and where nothing is there the page for that is sent.",
@@ -260,5 +306,83 @@ DIFFERENCES = (
         "The boundary of a multipart answer is random.",
         r"ranges: \w+ .*,.*",
         use_boundary,
+    ),
+    Difference(
+        "A cookie that is signed and no session (a list) is an empty one, never a 500.",
+        r"sessions: GET /\w+ no_object",
+        take_no_session,
+    ),
+    Difference(
+        "An unhandled 500 passes the user's middleware, and depends on the session.",
+        r"sessions: GET /(del|pop|popitem) without one",
+        vary_by_cookie,
+    ),
+    Difference(
+        "A session that is taken from the scope is read too.",
+        r"sessions: GET /direct",
+        vary_by_cookie,
+    ),
+    Difference(
+        "A field stands in Vary once.",
+        r"sessions: GET /read\?vary=cookie",
+        vary_once,
+    ),
+    Difference(
+        "What changes inside a list or dictionary of the session is written.",
+        r"sessions: GET /nested list",
+        set_session("eyJsaXN0IjogWzAsIDFdfQ=="),
+    ),
+    Difference(
+        "A session that changes before a WebSocket is accepted is written with the acceptance.",
+        r"sessions: WEBSOCKET /ws",
+        set_session("eyJhIjogMSwgIndzIjogMX0="),
+    ),
+    Difference(
+        "The session cookie is for TLS only unless the application runs with debug.",
+        r"session defaults: .*",
+        send_over_tls_only,
+    ),
+    Difference(
+        "An answer that depends on the session is not for shared caches.",
+        r"session.*: .*",
+        keep_private,
+    ),
+    *(Difference(*row) for row in front.ROWS),
+    Difference(
+        "A port is text in a WSGI environment (PEP 3333).",
+        r"wsgi: \w+ /environ/.*",
+        change_chunks(
+            {
+                b"SERVER_PORT=8000\n": (b"SERVER_PORT='8000'\n",),
+                b"SERVER_PORT=None\n": (b"SERVER_PORT=''\n",),
+            }
+        ),
+    ),
+    Difference(
+        "A body that came in chunks has a length for WSGI, as most applications read none without.",
+        r"wsgi: POST /environ/x without a length",
+        change_chunks(
+            {b"HTTP_HOST='example.org'\n": (b"CONTENT_LENGTH='4'\n", b"HTTP_HOST='example.org'\n")}
+        ),
+    ),
+    Difference(
+        "Several Cookie fields are one with semicolons (RFC 9113 section 8.2.3).",
+        r"wsgi: GET /environ/x two cookies",
+        change_chunks({b"HTTP_COOKIE='a=1,b=2'\n": (b"HTTP_COOKIE='a=1; b=2'\n",)}),
+    ),
+    Difference(
+        "Fields that pass for others in a WSGI environment are left out (CVE-2016-5385 for Proxy).",
+        r"wsgi: GET /environ/x (underscore|proxy)",
+        change_chunks({b"HTTP_X_REAL_USER='admin'\n": (), b"HTTP_PROXY='evil:1'\n": ()}),
+    ),
+    Difference(
+        "A body that the client has cut off does not reach a WSGI application.",
+        r"wsgi: POST /echo/ cut off",
+        fail_with_500("ClientDisconnect: "),
+    ),
+    Difference(
+        "A WSGI response starts with its first chunk (PEP 3333): what fails before it is a 500.",
+        r"wsgi: GET /broken_after_start/",
+        fail_with_500("LookupError: broken"),
     ),
 )

@@ -136,12 +136,41 @@ def close_with(code: int, reason: str) -> Expect:
     return expect
 
 
+def end_with(code: int, reason: str) -> Expect:
+    close = close_with(code, reason)
+
+    def expect(theirs: Result, ours: Result) -> Result:
+        notes = (*theirs.notes[:-1], f"closed {code}")
+        return replace(close(theirs, ours), notes=notes)
+
+    return expect
+
+
 def change_body(changes: Mapping[bytes, bytes]) -> Expect:
     def expect(theirs: Result, _: Result) -> Result:
         body = b"".join(theirs.chunks)
         for old, new in changes.items():
             body = body.replace(old, new)
         return set_body(theirs, body)
+
+    return expect
+
+
+def change_chunks(changes: Mapping[bytes, tuple[bytes, ...]]) -> Expect:
+    def expect(theirs: Result, _: Result) -> Result:
+        parts = [changes.get(chunk, (chunk,)) for chunk in theirs.chunks]
+        return replace(theirs, chunks=tuple(chunk for part in parts for chunk in part))
+
+    return expect
+
+
+def fail_with_500(error: str) -> Expect:
+    """Expect that what is raised is answered with a bare 500."""
+
+    def expect(theirs: Result, _: Result) -> Result:
+        headers = (("content-length", "21"), ("content-type", "text/plain; charset=utf-8"))
+        chunks = (b"Internal Server Error",)
+        return Result(500, headers, chunks, True, error, ("response complete",))
 
     return expect
 
@@ -182,3 +211,45 @@ def use_boundary(theirs: Result, ours: Result) -> Result:
     chunks = tuple(chunk.replace(old.encode(), new.encode()) for chunk in theirs.chunks)
     field = f"multipart/byteranges; boundary={new}"
     return replace(set_header(theirs, "content-type", field), chunks=chunks)
+
+
+def keep_private(theirs: Result, _: Result) -> Result:
+    names = [name for name, _ in theirs.headers]
+    if "vary" not in names or "cache-control" in names:
+        return theirs
+    place = names.index("set-cookie") if "set-cookie" in names else len(names)
+    private = ("cache-control", "private")
+    return replace(theirs, headers=(*theirs.headers[:place], private, *theirs.headers[place:]))
+
+
+def vary_by_cookie(theirs: Result, _: Result) -> Result:
+    return replace(theirs, headers=(*theirs.headers, ("vary", "Cookie")))
+
+
+def set_session(value: str) -> Expect:
+    cookie = f"session={value}; path=/; httponly; samesite=lax"
+
+    def expect(theirs: Result, _: Result) -> Result:
+        if theirs.status is not None:
+            return replace(theirs, headers=(*theirs.headers, ("set-cookie", cookie)))
+        fields = repr([(b"set-cookie", cookie.encode())])
+        accept = theirs.others[0].replace("('headers', [])", f"('headers', {fields})")
+        return replace(theirs, others=(accept, *theirs.others[1:]))
+
+    return expect
+
+
+def send_over_tls_only(theirs: Result, _: Result) -> Result:
+    return replace(
+        theirs,
+        headers=tuple((k, v + "; secure" if k == "set-cookie" else v) for k, v in theirs.headers),
+    )
+
+
+def vary_once(theirs: Result, _: Result) -> Result:
+    return set_header(theirs, "vary", "cookie")
+
+
+def take_no_session(theirs: Result, ours: Result) -> Result:
+    is_failed = theirs.status == 500 and ours.status == 200
+    return ours if is_failed and b"".join(ours.chunks) == b"used" else theirs

@@ -7,19 +7,27 @@ from dataclasses import replace
 import pytest
 
 from tests.compat.cases import (
+    authentication,
+    compression,
+    cors,
     dispatching,
+    endpoints,
     errors,
     extensions,
     files,
     forms,
+    hosts,
     levels,
+    pages,
     requests,
     responses,
     routing,
+    sessions,
     stacks,
     static,
     threads,
     websockets,
+    wsgi,
 )
 from tests.compat.differences import DIFFERENCES, Difference, find_differences
 from tests.compat.expectations import set_header
@@ -39,6 +47,14 @@ CASES = (
     *threads.CASES,
     *levels.CASES,
     *websockets.CASES,
+    *wsgi.CASES,
+    *endpoints.CASES,
+    *pages.CASES,
+    *sessions.CASES,
+    *authentication.CASES,
+    *cors.CASES,
+    *hosts.CASES,
+    *compression.CASES,
 )
 EXCHANGES = [
     pytest.param(case, request, id=f"{case.name}: {request}")

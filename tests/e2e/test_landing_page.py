@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.browser import Browser, Page, find_browser
+from tests.e2e.browser import Browser, Page
 from tests.e2e.service import GUNICORN, Service
 
 # Texts of the page and what they stand on.
@@ -23,17 +23,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
     with Service(folder, (*GUNICORN, "app.main:app"), {"GIT_REVISION": "3f9c1ab"}) as running:
         yield running.wait_until_up()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    command = find_browser()
-    if command is None:
-        pytest.skip(
-            "no Chromium here; install it to run these tests (Debian: apt install chromium)"
-        )
-    with Browser(command, tmp_path_factory.mktemp("profile")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from framework.concurrency import ThreadPool
 from framework.exceptions import HTTPException
 from framework.types import ASGIApp
 from tests.framework.asgi import Channel, build_scope, call
@@ -24,3 +27,16 @@ async def find_status(app: ASGIApp, path: str, method: str = "GET") -> int:
         return (await get(app, path, method=method)).status
     except HTTPException as exc:
         return exc.status_code
+
+
+def count_hops(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that notes each call in a thread from now on, by the name of the pool."""
+    hops: list[str] = []
+    run = ThreadPool.run
+
+    async def count(self: ThreadPool, func: Any, *args: Any) -> Any:
+        hops.append(self.name)
+        return await run(self, func, *args)
+
+    monkeypatch.setattr(ThreadPool, "run", count)
+    return hops

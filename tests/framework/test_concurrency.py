@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import contextvars
 import gc
@@ -30,6 +31,7 @@ from framework.concurrency import (
     run_in_threadpool,
     run_until_first_complete,
 )
+from framework.exceptions import StarletteDeprecationWarning
 from framework.requests import Request
 from framework.responses import PlainTextResponse, Response
 from framework.routing import Route
@@ -103,6 +105,79 @@ async def test_an_iterator_that_fails_fails_at_the_caller() -> None:
         await anext(iterator)
 
 
+class LeftGenerator:
+    """A generator that notes where it was closed; its second step waits for `release`."""
+
+    def __init__(self) -> None:
+        self.closed_in: list[threading.Thread] = []
+        self.waits = threading.Event()
+        self.release = threading.Event()
+
+    def steps(self) -> Iterator[int]:
+        try:
+            yield 1
+            self.waits.set()
+            self.release.wait(5)
+            yield 2
+        finally:
+            self.closed_in.append(threading.current_thread())
+
+    def check(self) -> None:
+        [thread] = self.closed_in
+        assert thread is not threading.main_thread()
+
+
+async def test_a_generator_that_is_left_is_closed_in_a_thread() -> None:
+    left = LeftGenerator()
+    iterator: Any = iterate_in_threadpool(left.steps())
+    assert await anext(iterator) == 1
+    await iterator.aclose()
+    left.check()
+
+
+async def test_a_generator_that_is_cancelled_in_a_step_is_closed_after_it() -> None:
+    left = LeftGenerator()
+
+    async def consume() -> None:
+        async for _ in iterate_in_threadpool(left.steps()):
+            pass
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(consume)
+        await anyio.to_thread.run_sync(left.waits.wait, 5)
+        tasks.cancel_scope.cancel()
+        left.release.set()
+    left.check()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_generator_is_closed_after_its_step_when_asyncio_cancels() -> None:
+    """`Task.cancel` does not wait for the thread, in which the generator still runs."""
+    left = LeftGenerator()
+
+    async def consume() -> None:
+        async for _ in iterate_in_threadpool(left.steps()):
+            pass
+
+    task = asyncio.create_task(consume())
+    await anyio.to_thread.run_sync(left.waits.wait, 5)
+    task.cancel()
+    await asyncio.sleep(0.01)
+    left.release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    left.check()
+
+
+async def test_a_file_that_is_left_stays_open(tmp_path: Path) -> None:
+    (tmp_path / "lines").write_text("1\n2\n")
+    with await run_in_threadpool(open, tmp_path / "lines") as file:
+        iterator: Any = iterate_in_threadpool(file)
+        assert await anext(iterator) == "1\n"
+        await iterator.aclose()
+        assert not file.closed
+
+
 async def test_the_first_to_end_cancels_the_rest() -> None:
     notes = []
 
@@ -115,8 +190,9 @@ async def test_the_first_to_end_cancels_the_rest() -> None:
         finally:
             notes.append("slow was cancelled")
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(5), pytest.warns(StarletteDeprecationWarning) as warned:
         await run_until_first_complete((slow, {}), (quick, {"text": "quick is done"}))
+    assert warned[0].filename == __file__
     assert notes == ["quick is done", "slow was cancelled"]
 
 

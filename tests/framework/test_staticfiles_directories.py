@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from framework.applications import App
-from framework.concurrency import ThreadPool
 from framework.routing import Mount
 from framework.staticfiles import StaticFiles
 from tests.clients import ClientFactory
-from tests.framework.static_requests import find_status, get
+from tests.framework.static_requests import count_hops, find_status, get
 
 pytestmark = pytest.mark.anyio
 
@@ -176,20 +175,19 @@ async def test_the_page_for_nothing_has_no_conditions(site: Path) -> None:
     assert (answer.status, answer.body) == (404, b"nothing here")
 
 
-async def test_one_hop_to_a_thread_finds_and_another_reads(
-    site: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hops: list[str] = []
-    run = ThreadPool.run
-
-    async def count(self: ThreadPool, func: Any, *args: Any) -> Any:
-        hops.append(self.name)
-        return await run(self, func, *args)
-
+async def test_one_hop_to_a_thread_does_it_all(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (site / "large.bin").write_bytes(b"x" * 100_000)
     app = StaticFiles(directory=site, html=True, check_dir=False)
     await get(app, "/docs/")
-    monkeypatch.setattr(ThreadPool, "run", count)
-    for path, expected in (("/docs/", 2), ("/none", 2), ("/docs", 1)):
+    hops = count_hops(monkeypatch)
+    pathsend: dict[str, Any] = {"http.response.pathsend": {}}
+    for path, extensions in (
+        ("/docs/", {}),
+        ("/none", {}),
+        ("/docs", {}),
+        ("/large.bin", {}),
+        ("/large.bin", pathsend),
+    ):
         hops.clear()
-        await get(app, path)
-        assert hops == ["files"] * expected, path
+        await get(app, path, extensions=extensions)
+        assert hops == ["files"], path

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from load.bench import peers
-from load.bench.__main__ import main, parse_options
+from load.bench.__main__ import RUNS, main, parse_options
 from load.bench.cases import list_cases
-from load.bench.controller import FRAMEWORKS, PEERS, Plan, Worker, measure
+from load.bench.controller import DISPATCH, FRAMEWORKS, PEERS, Plan, Worker, measure
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENT = re.compile(r"^([a-z0-9-]+)==([^\s;\\]+)", re.MULTILINE)
@@ -56,7 +56,7 @@ def test_a_peer_is_measured_by_the_same_controller(capfd: pytest.CaptureFixture[
 
 @pytest.mark.timeout(60)
 def test_a_framework_that_does_not_start_ends_the_run_with_one_clear_error() -> None:
-    worker = Worker("no_such_framework", Path(sys.executable))
+    worker = Worker(DISPATCH, "no_such_framework", Path(sys.executable))
     try:
         with pytest.raises(RuntimeError, match="'no_such_framework' ended"):
             worker.wait_until_ready()
@@ -65,7 +65,7 @@ def test_a_framework_that_does_not_start_ends_the_run_with_one_clear_error() -> 
 
 
 def test_a_missed_bar_fails_only_a_strict_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("load.bench.__main__.run_dispatch_bench", lambda options: False)
+    monkeypatch.setitem(RUNS, None, lambda options: False)
     assert main([]) == 0
     assert main(["--strict"]) == 2
 
@@ -108,9 +108,11 @@ def test_the_peers_are_pinned_with_hashes_and_without_an_address() -> None:
 
 
 def test_the_peers_run_on_what_the_service_runs_on() -> None:
-    service = read_pins(ROOT / "requirements.lock")
+    service = read_pins(ROOT / "requirements-dev.lock")
     bench = read_pins(peers.LOCK)
-    shared = ("anyio", "msgspec", "uvloop")
+    wanted = read_pins(peers.LOCK.with_name("peers.in"))
+    shared = wanted.keys() & service.keys()
+    assert {"anyio", "httpx2", "msgspec", "python-multipart", "uvloop"} <= shared
     assert {name: bench[name] for name in shared} == {name: service[name] for name in shared}
 
 

@@ -128,8 +128,224 @@ CONDITIONS: Final = (
 METHODS: Final = ("HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 HOST: Final = ("host", "example.org")
 
+# Names that are neither hidden nor impossible, each a file of one byte; one holds a byte that is no
+# UTF-8, as the server hands it over.
+ODD_NAMES: Final = (
+    "a b.txt",
+    "50%.txt",
+    "%2e%2e",
+    "line\nend.txt",
+    "tab\t.txt",
+    "back\\slash.txt",
+    "..\\up.txt",
+    'quote".txt',
+    "<b>.html",
+    "semi;colon.txt",
+    "question?.txt",
+    "hash#.txt",
+    "a..txt",
+    "dots...",
+    "UPPER.TXT",
+    "con",
+    "nul.txt",
+    "c:",
+    "-rf",
+    "~home",
+    "a~b",
+    "*",
+    "n" * 255,
+    "\udcff.bin",
+    "archive.tar.gz",
+    "script.mjs",
+    "style.css",
+    "data.json",
+    "font.woff2",
+    "page.htm",
+    "readme.md",
+    "Makefile",
+)
+# A directory, and files that are reached by links.
+LINKS: Final = {
+    "to-file": "real/a.txt",
+    "to-folder": "real",
+    "to-itself": "to-itself",
+    "to-nothing": "nothing",
+    "to-parent": ".",
+    "to-outside": "../beside",
+    "to-outside.txt": "../beside/a.txt",
+    "to-root": "/",
+    "there-and-back": "../tree/real",
+    "a-link-to-a-link": "to-file",
+    "a-link-to-a-way-out": "to-outside",
+}
+
+
+@functools.cache
+def find_odd_tree() -> Path:
+    """Return a tree of odd names and links; it is made once and goes with the process."""
+    root = Path(tempfile.mkdtemp(prefix="static-odd-"))
+    atexit.register(shutil.rmtree, root)
+    names = [f"tree/{name}" for name in ODD_NAMES]
+    names += ["tree/real/a.txt", "tree/real/index.html", "tree/real/deep/er/b.txt", "beside/a.txt"]
+    names += ["tree-beside/a.txt", "tree/index.html/x", "tree/real/deep/index.html"]
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+        os.utime(root / name, (MODIFIED, MODIFIED))
+    for name, target in LINKS.items():
+        (root / "tree" / name).symlink_to(target)
+    return root
+
+
+def build_odd_tree(names: Any) -> Any:
+    tree = find_odd_tree() / "tree"
+    return names.App(
+        routes=[
+            names.Mount("/odd", names.StaticFiles(directory=tree, html=True)),
+            names.Mount("/plain", names.StaticFiles(directory=tree)),
+            names.Mount("/links", names.StaticFiles(directory=tree, follow_symlink=True)),
+            names.Mount("/linked", names.StaticFiles(directory=tree / "to-folder", html=True)),
+        ]
+    )
+
+
+ODD_PATHS: Final = (
+    *("/odd/" + name for name in ODD_NAMES),
+    *("/plain/" + name for name in LINKS),
+    *("/odd/" + name for name in LINKS),
+    *("/links/" + name for name in LINKS),
+    *(
+        prefix + path
+        for prefix in ("/plain/", "/odd/", "/links/")
+        for path in (
+            "to-folder/a.txt",
+            "to-folder/",
+            "to-folder/deep/er/b.txt",
+            "to-outside/a.txt",
+            "to-outside/../real/a.txt",
+            "a-link-to-a-way-out/a.txt",
+            "to-parent/to-parent/real/a.txt",
+            "to-itself/a.txt",
+            "to-nothing/a.txt",
+            "to-root/etc/passwd",
+            "there-and-back/a.txt",
+            "real/deep/er/../../a.txt",
+            "real/./a.txt",
+            "real/a.txt/.",
+            "real/a.txt/..",
+            "real//",
+            "real/deep",
+            "real/deep/er",
+            "../tree-beside/a.txt",
+            "../tree/real/a.txt",
+            "..",
+            "../",
+            "...",
+            "....//real/a.txt",
+            "%2e%2e/beside/a.txt",
+            "..%2fbeside/a.txt",
+            "..\\beside\\a.txt",
+            "..%5cbeside%5ca.txt",
+            "\\\\host\\share",
+            "C:\\boot.ini",
+            "//host/share",
+            "real/A.TXT",
+            "real/a.txt.",
+            "real/a.txt ",
+            "real/a.txt;v=1",
+            "\x00",
+            "real/\x00/a.txt",
+            "\u2024\u2024/beside/a.txt",
+            "\uff0e\uff0e/beside/a.txt",
+            "\udce0\udc80\udcae/beside/a.txt",
+            "n" * 256,
+            "n/" * 2100,
+        )
+    ),
+    "/linked",
+    "/linked/",
+    "/linked/a.txt",
+    "/linked/../a b.txt",
+    "/linked/deep",
+)
+
+
+class AsNobody:
+    """Runs an application as a user without special rights; root may read everything."""
+
+    nobody = 65534
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if os.geteuid():
+            await self.app(scope, receive, send)
+            return
+        os.seteuid(self.nobody)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            os.seteuid(0)
+
+
+def reopen(root: Path) -> None:
+    """Give the owner back what it takes to remove a tree."""
+    for folder in root.iterdir():
+        if folder.is_dir():
+            folder.chmod(0o700)
+    shutil.rmtree(root)
+
+
+@functools.cache
+def find_guarded_tree() -> Path:
+    """Return a tree that others may not read everywhere."""
+    root = Path(tempfile.mkdtemp(prefix="static-rights-"))
+    atexit.register(reopen, root)
+    for name in ("open.txt", "closed.txt", "closed/index.html", "listed/index.html", "404.html"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"x")
+        os.utime(root / name, (MODIFIED, MODIFIED))
+    (root / "link.txt").symlink_to("closed.txt")
+    for name, mode in {"": 0o755, "closed.txt": 0, "closed": 0, "listed": 0o444}.items():
+        (root / name).chmod(mode)
+    return root
+
+
+def build_guarded_tree(names: Any) -> Any:
+    root = find_guarded_tree()
+    return AsNobody(
+        names.App(
+            routes=[
+                names.Mount("/plain", names.StaticFiles(directory=root)),
+                names.Mount("/html", names.StaticFiles(directory=root, html=True)),
+            ]
+        )
+    )
+
+
+GUARDED: Final = ("closed.txt", "link.txt", "closed/index.html", "listed/index.html", "listed/none")
+OPEN: Final = ("open.txt", "none", "closed", "closed/", "listed", "listed/")
 
 CASES = (
+    Case(
+        "static trees",
+        build_odd_tree,
+        tuple(
+            Request(path, label=path[-8:] if len(path) > 99 else "")
+            for path in dict.fromkeys(ODD_PATHS)
+        ),
+    ),
+    Case(
+        "static rights",
+        build_guarded_tree,
+        tuple(
+            Request(f"/{mount}/{name}", method)
+            for mount in ("plain", "html")
+            for name in (*GUARDED, *OPEN)
+            for method in ("GET", "HEAD")
+        ),
+    ),
     Case(
         "static",
         build_static,

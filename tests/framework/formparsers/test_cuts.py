@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from python_multipart import multipart
 
 from framework.exceptions import HTTPException
 from tests.framework.formparsers.forms import (
@@ -142,6 +143,67 @@ async def test_any_content_gives_the_same_however_it_is_cut(
     whole = await read([body])
     assert await read(cut_at(body, cuts)) == whole
     assert await read_stream(cut_at(body, cuts)) == whole
+
+
+HEADER_FIELDS = (
+    b'Content-Disposition: form-data; name="a"',
+    b'Content-Disposition: form-data; name="f"; filename="\xc3\xa9 (1).bin"',
+    b'Content-Disposition: form-data; name=""',
+    b'Content-Disposition:  form-data; name="blanks" ',
+    b'content-disposition: form-data; name="lower"',
+    b'Content-Disposition: form-data; name="a\nb"',
+    b'Content-Disposition: form-data; name="a\0"',
+    b'Content-Disposition: form-data; name="a" ; filename="b"',
+    b'Content-Disposition: form-data; filename="b"; name="a"',
+    b'Content-Disposition: form-data; name="' + b"n" * 4200 + b'"',
+    b"Content-Type: text/plain; charset=utf-8",
+    b"Content-Type:  text/html ",
+    b"Content-Type: ",
+    b"Content-Type: a\nb",
+    b"Content-Length: 3",
+    b"\r",
+    b"",
+    b"no colon",
+)
+
+
+async def read_heads(chunks: list[bytes]) -> Any:
+    """Return the names, header fields and contents of the parts, or why the form is refused."""
+    try:
+        return [
+            (part.name, part.filename, part.headers.raw, await part.read())
+            async for part in build_request(chunks).multipart()
+        ]
+    except HTTPException as exc:
+        return exc.status_code
+
+
+@pytest.mark.parametrize("first", HEADER_FIELDS, ids=range(len(HEADER_FIELDS)))
+async def test_any_header_fields_are_read_as_by_the_library(first: bytes) -> None:
+    """In single bytes everything but the content of parts goes through python-multipart."""
+    before, behind = build_field("before", b""), build_field("behind", b"--" + B)
+    for second in HEADER_FIELDS:
+        head = b"".join(field + b"\r\n" for field in (first, second))
+        part = b"--" + B + b"\r\n" + head + b"\r\nx\r\n"
+        body = build_form(before, part, part, behind)
+        assert await read_heads([body]) == await read_heads(cut(body, 1)), (first, second)
+
+
+async def test_the_usual_parts_do_not_go_through_the_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts: list[int] = []
+    write = multipart.MultipartParser.write
+
+    def count(self: Any, data: bytes) -> int:
+        counts.append(len(data))
+        return write(self, data)
+
+    monkeypatch.setattr(multipart.MultipartParser, "write", count)
+    fields = [build_field(name, b"x" * 1000) for name in "abc"]
+    body = build_form(*fields, build_file("f", b"\r\n" * 50_000), build_field("d", b""))
+    assert len(await read([body])) == 5
+    assert sum(counts) < 200
 
 
 @given(

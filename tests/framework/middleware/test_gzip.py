@@ -1,0 +1,45 @@
+"""`GZipMiddleware`: Starlette's options on the machinery of `CompressMiddleware`."""
+
+from __future__ import annotations
+
+import pytest
+
+from framework.middleware.compress import CompressMiddleware
+from framework.middleware.gzip import GZipMiddleware
+from tests.framework.middleware.compressing import TEXT, answer_with, ask, decode, read
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_gzip_is_all_it_offers() -> None:
+    app = GZipMiddleware(answer_with())
+    assert isinstance(app, CompressMiddleware)
+    for accepted in ("gzip", "br, zstd, gzip;q=0.1", "*"):
+        channel = await ask(app, accepted)
+        assert read(channel, b"content-encoding") == [b"gzip"]
+        assert decode(channel) == TEXT
+    for accepted in ("br, zstd", "gzip;q=0", "*;q=0", "not-gzip"):
+        channel = await ask(app, accepted)
+        assert read(channel, b"content-encoding") == []
+        assert channel.body == TEXT
+
+
+async def test_equal_bodies_give_equal_bytes() -> None:
+    app = GZipMiddleware(answer_with())
+    assert (await ask(app, "gzip")).body == (await ask(app, "gzip")).body
+
+
+async def test_the_options_of_starlette() -> None:
+    fast = await ask(GZipMiddleware(answer_with(), compresslevel=1), "gzip")
+    best = await ask(GZipMiddleware(answer_with(), compresslevel=9), "gzip")
+    stored = await ask(GZipMiddleware(answer_with(), 0, 0), "gzip, identity;q=0")
+    assert len(best.body) <= len(fast.body) < len(TEXT) < len(stored.body)
+    large = await ask(GZipMiddleware(answer_with(), minimum_size=len(TEXT) + 1), "gzip")
+    assert large.body == TEXT
+    app = GZipMiddleware(answer_with(), exclude_content_types=("TEXT/plain; charset=utf-8",))
+    assert (await ask(app, "gzip")).body == TEXT
+
+
+def test_a_level_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="=10: pass a level from -1 to 9"):
+        GZipMiddleware(answer_with(), compresslevel=10)
