@@ -7,6 +7,7 @@ import functools
 import gc
 import sys
 import types
+import weakref
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar
 from typing import Any
@@ -14,6 +15,15 @@ from typing import Any
 import anyio
 from anyio._backends._asyncio import _task_states
 from anyio.abc import TaskGroup
+
+if sys.version_info >= (3, 12):
+    current_task: Any = asyncio.current_task
+else:
+
+    def current_task() -> Any:
+        """PERF: as `asyncio.current_task`, which Python 3.11 has not in C."""
+        return asyncio.tasks._current_tasks.get(asyncio._get_running_loop())  # noqa: SLF001
+
 
 # The tasks of asyncio that have, or had, a cancel scope of anyio.
 SCOPES: Any = _task_states.data
@@ -35,8 +45,7 @@ def find_scope() -> object:
     """
     if is_trio():
         return sys.modules["trio"].lowlevel.current_task()._cancel_status  # noqa: SLF001
-    task: Any = asyncio.current_task()
-    state = _task_states.get(task)
+    state = SCOPES.get(weakref.ref(current_task()))
     return None if state is None else state.cancel_scope
 
 

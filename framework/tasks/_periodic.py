@@ -70,7 +70,9 @@ class PeriodicTask:
             folder: None: there is no other process to agree with.
         """
         # Injective, so that two tasks never share a lock. The suffix keeps it when the folder is emptied.
-        lock = folder and ProcessLock(folder / f"periodic-{quote(self.name, safe='')}.lock")
+        lock: ProcessLock | None = None
+        if folder is not None:
+            lock = ProcessLock(folder / f"periodic-{quote(self.name, safe='')}.lock")
         try:
             while not stopping.is_set():
                 try:
@@ -79,7 +81,7 @@ class PeriodicTask:
                     else:
                         await _pause(stopping, PERIODIC_TAKEOVER_SECONDS)
                 except OSError as exc:
-                    _logger.error("Periodic task %r cannot use its lock: %s", self.name, exc)
+                    _logger.warning("Periodic task %r cannot use its lock: %s", self.name, exc)
                     await _pause(stopping, max(self._seconds, PERIODIC_TAKEOVER_SECONDS))
         finally:
             if lock is not None:

@@ -216,7 +216,10 @@ class TaskSupervisor:
     def _start(self, task: Task) -> None:
         if self._group is not None:
             self._running.add(task)
-            task.context.run(self._group.start_soon, self._run, task, name=task.name)
+            task.context.run(self._spawn, self._group, task)
+
+    def _spawn(self, group: anyio.abc.TaskGroup, task: Task) -> None:
+        group.start_soon(self._run, task, name=task.name)
 
     def _repeat(self, task: PeriodicTask) -> None:
         if self._group is None or self._stopping is None:

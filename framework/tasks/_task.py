@@ -89,7 +89,7 @@ def compute_delay(attempt: int) -> float:
     was away) does not come back together.
     """
     # The exponent is bounded as well: a float has no 2**1024.
-    longest = min(TASK_RETRY_SECONDS * 2 ** min(attempt, 32), MAX_TASK_RETRY_SECONDS)
+    longest = min(TASK_RETRY_SECONDS * 2.0 ** min(attempt, 32), MAX_TASK_RETRY_SECONDS)
     return longest * random.uniform(0.5, 1)  # noqa: S311 - nothing secret hangs on it
 
 
