@@ -18,7 +18,8 @@ RUN --mount=type=bind,source=requirements.lock,target=/tmp/requirements.lock \
 FROM base
 RUN groupadd --gid 10001 app \
     && useradd --uid 10001 --gid app --no-create-home --home-dir /nonexistent \
-        --shell /usr/sbin/nologin --no-log-init app
+        --shell /usr/sbin/nologin --no-log-init app \
+    && install --directory --owner app --group app --mode 0700 /data
 COPY --from=packages /venv /venv
 COPY deploy deploy
 COPY framework framework
@@ -35,13 +36,15 @@ RUN --mount=type=tmpfs,target=/tmp \
 USER 10001:10001
 
 # HOST and METRICS_HOST: only the container's own interfaces; what is published is decided where
-# it is started. MALLOC_ARENA_MAX: the C library's default of eight arenas for each core lets
+# it is started. JOBS_URL: the only folder with files that outlive the container; a volume belongs
+# there. MALLOC_ARENA_MAX: the C library's default of eight arenas for each core lets
 # threads keep memory that nobody uses.
 ENV HOST=0.0.0.0 \
     PORT=8000 \
     METRICS_HOST=0.0.0.0 \
     METRICS_PORT=9000 \
     LOG_FORMAT=json \
+    JOBS_URL=sqlite:////data/jobs.sqlite \
     MALLOC_ARENA_MAX=2 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1

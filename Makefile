@@ -30,6 +30,10 @@ run: $(VENV)/installed ## start the service on http://127.0.0.1:8000 (set PORT, 
 dev: $(VENV)/installed ## start one process that reloads on change, with debug pages
 	@DEBUG=1 LOG_FORMAT=$${LOG_FORMAT:-console} exec $(PY) -m deploy.dev
 
+.PHONY: worker
+worker: $(VENV)/installed ## execute durable jobs; start as many as there is work for
+	@exec $(PY) -m deploy.worker
+
 .PHONY: routes
 routes: $(VENV)/installed ## print the middleware and the routes of the service
 	@$(PY) -m deploy.routes
@@ -62,6 +66,10 @@ bench: $(VENV)/installed-dev ## compare with other frameworks: dispatch, or ARGS
 .PHONY: load
 load: $(VENV)/installed-dev ## put the running service under load (ARGS="--help")
 	@$(PY) -m load $(ARGS)
+
+.PHONY: drill
+drill: $(VENV)/installed-dev ## let real services meet stops, crashes, overload and slow clients
+	@$(PY) -m tests.drills $(ARGS)
 
 .PHONY: image
 image: ## build the container image

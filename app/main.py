@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from app.hello.routes import routes as hello_routes
-from app.middleware import build_middleware
+from app.jobs.demo import count
+from app.jobs.store import Jobs
+from app.middleware import PROBES, build_middleware
 from app.problems import EXCEPTION_HANDLERS
 from app.settings import Settings, load_settings
 from app.system.routes import SystemEndpoints
+from app.tracing import send_spans
 from framework.applications import App
 from framework.observability.health import readiness
 from framework.observability.logging import configure_logging
 from framework.observability.middleware import ObservabilityMiddleware
 from framework.types import ASGIApp
 
+JOBS: Final = (count,)
+"""Every durable job of every slice: what `make worker` can execute."""
+
 
 @asynccontextmanager
 async def lifespan(app: App) -> AsyncIterator[None]:
     """Open before the first request what the service needs, close it after the last."""
-    readiness.set_ready()
-    yield
+    async with app.state.tracing():
+        readiness.set_ready()
+        yield
+        await app.state.jobs.close()
 
 
 def create_app(settings: Settings) -> App:
     """Return the service without observability, as most tests want it."""
     system = SystemEndpoints(settings, examples=("/hello/world",))
-    return App(
+    app = App(
         debug=settings.debug,
         routes=[*system.routes, *hello_routes],
         middleware=build_middleware(settings),
@@ -35,12 +45,17 @@ def create_app(settings: Settings) -> App:
         lifespan=lifespan,
         max_body_size=settings.max_body_bytes,
     )
+    app.state.jobs = Jobs(settings.jobs_url)
+    app.state.tracing = functools.partial(send_spans, settings)
+    return app
 
 
 def create_service(settings: Settings) -> ASGIApp:
     """Return the service as it is deployed: request ids, access log and metrics around it all."""
     configure_logging(level=settings.log_level, format=settings.log_format)
-    return ObservabilityMiddleware(create_app(settings))
+    return ObservabilityMiddleware(
+        create_app(settings), quiet_paths=() if settings.log_probes else PROBES
+    )
 
 
 app = create_service(load_settings())

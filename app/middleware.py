@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from app.settings import Settings
+from app.tracing import build_tracing
 from framework.middleware import Middleware
 from framework.middleware.admission import Admission, AdmissionMiddleware
 from framework.middleware.compress import CompressMiddleware
@@ -30,6 +31,7 @@ def build_middleware(settings: Settings) -> list[Middleware]:
     """Return the layers, outermost first: what refuses cheaply before what costs."""
     origins = settings.cors_origins
     stack = [
+        *build_tracing(settings),
         # On every answer, those of the layers below included.
         Middleware(SecurityHeadersMiddleware),
         Middleware(

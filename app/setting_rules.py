@@ -110,4 +110,13 @@ HOSTS: Final = Rule(
     _parse_hosts,
 )
 ORIGINS: Final = Rule("origins such as https://example.com separated by commas", _parse_origins)
+ENDPOINT: Final = text(
+    r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~/-]*)?",
+    "the URL of a collector such as http://localhost:4318",
+)
 SECONDS: Final = number(1, 3600, "seconds")
+SOCKET: Final = text(r"/[!-~]{1,99}", "an absolute path of at most 100 bytes, without spaces")
+JOBS_URL: Final = text(
+    r"sqlite:///[^\s?#]+|postgresql://[^\s/]*/\S+",
+    "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE",
+)

@@ -13,12 +13,15 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
 from app.setting_rules import (
+    ENDPOINT,
     FLAG,
     HOST,
     HOSTS,
+    JOBS_URL,
     ORIGINS,
     PROXIES,
     SECONDS,
+    SOCKET,
     Rule,
     choice,
     number,
@@ -34,9 +37,21 @@ class SettingsError(ValueError):
     """A setting that cannot be used; its text is one line with variable, value and remedy."""
 
 
-def _setting(env: str, default: object, rule: Rule, doc: str, *, shown: str = "") -> Any:
-    """Describe one field; `shown` is the default in words, where the value does not say it."""
-    return field(default=default, metadata={"env": env, "rule": rule, "doc": doc, "shown": shown})
+def _setting(
+    env: str, default: object, rule: Rule, doc: str, *, shown: str = "", secret: bool = False
+) -> Any:
+    """Describe one field.
+
+    Args:
+        env: its variable.
+        default: its value without the variable.
+        rule: what the variable may hold.
+        doc: what it sets.
+        shown: the default in words, where the value does not say it.
+        secret: the value may hold a password, so no error and no `repr` shows it.
+    """
+    metadata = {"env": env, "rule": rule, "doc": doc, "shown": shown, "secret": secret}
+    return field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +70,19 @@ class Settings:
     )
     host: str = _setting("HOST", "127.0.0.1", HOST, "Address the service listens on.")
     port: int = _setting("PORT", 8000, number(1, 65535), "Port the service listens on.")
+    uds: str = _setting(
+        "UDS",
+        "",
+        SOCKET,
+        "Unix socket the service listens on instead of `HOST` and `PORT`.",
+        shown="none",
+    )
+    http: Literal["httptools", "zttp"] = _setting(
+        "HTTP",
+        "httptools",
+        choice("httptools", "zttp"),
+        "What reads HTTP. zttp is an experiment: HTTP/2 too, but of the time-outs only `KEEPALIVE`.",
+    )
     web_concurrency: int | None = _setting(
         "WEB_CONCURRENCY",
         None,
@@ -79,6 +107,17 @@ class Settings:
         "auto",
         choice("auto", "json", "console"),
         "Shape of log lines; auto is console on a terminal and JSON elsewhere.",
+    )
+    log_probes: bool = _setting(
+        "LOG_PROBES", True, FLAG, "Write access lines for `/livez` and `/readyz` that succeed, too."
+    )
+    otlp_endpoint: str = _setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        ENDPOINT,
+        "Collector that gets the spans of requests over OTLP/HTTP; the other variables of "
+        "OpenTelemetry apply, too.",
+        shown="none",
     )
     debug: bool = _setting(
         "DEBUG", False, FLAG, "Show source code when a handler fails. Never live."
@@ -129,10 +168,19 @@ class Settings:
         "How long `/readyz` waits for its checks.",
     )
     worker_timeout: int = _setting(
-        "WORKER_TIMEOUT", 30, SECONDS, "A worker silent for this long is replaced."
+        "WORKER_TIMEOUT",
+        30,
+        number(3, 3600, "seconds"),  # heartbeats are up to two seconds apart
+        "A worker silent for this long is replaced.",
     )
     graceful_timeout: int = _setting(
         "GRACEFUL_TIMEOUT", 25, SECONDS, "How long requests may go on after a stop was asked for."
+    )
+    stop_grace_period: int = _setting(
+        "STOP_GRACE_PERIOD",
+        35,
+        SECONDS,
+        "How long compose, Kubernetes or systemd wait after a stop was asked for, before they kill.",
     )
     drain_seconds: float = _setting(
         "DRAIN_SECONDS",
@@ -185,6 +233,19 @@ class Settings:
         number(0, 2**40, "bytes"),
         "A worker with more resident memory than this is replaced; 0 for never.",
     )
+    jobs_url: str = _setting(
+        "JOBS_URL",
+        "sqlite:///data/jobs.sqlite",
+        JOBS_URL,
+        "Database of the durable jobs; a relative file is below the folder of the service.",
+        secret=True,
+    )
+    jobs_concurrency: int = _setting(
+        "JOBS_CONCURRENCY",
+        4,
+        number(1, 1000),
+        "Jobs that one `make worker` executes at the same time.",
+    )
     forwarded_allow_ips: str = _setting(
         "FORWARDED_ALLOW_IPS",
         "127.0.0.1,::1",
@@ -200,28 +261,37 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        if self.graceful_timeout >= self.worker_timeout:
-            raise SettingsError(
-                f"GRACEFUL_TIMEOUT={self.graceful_timeout} is not allowed with "
-                f"WORKER_TIMEOUT={self.worker_timeout}: use a smaller GRACEFUL_TIMEOUT or a "
-                "larger WORKER_TIMEOUT"
-            )
-        if self.drain_seconds >= self.graceful_timeout:
-            raise SettingsError(
-                f"DRAIN_SECONDS={self.drain_seconds} is not allowed with "
-                f"GRACEFUL_TIMEOUT={self.graceful_timeout}: use a smaller DRAIN_SECONDS or a "
-                "larger GRACEFUL_TIMEOUT"
-            )
+        # A stop has to be over before gunicorn takes the worker for dead, or others kill it.
+        self._refuse_order("graceful_timeout", "worker_timeout")
+        self._refuse_order("graceful_timeout", "stop_grace_period")
+        self._refuse_order("drain_seconds", "graceful_timeout")
+        # A connection that is slow with a request must not outlive one that is idle.
+        self._refuse_order("first_byte_timeout", "keepalive", may_be_equal=True)
+        self._refuse_order("header_timeout", "keepalive", may_be_equal=True)
         if 0 < self.max_requests < self.max_requests_jitter:
             raise SettingsError(
                 f"MAX_REQUESTS_JITTER={self.max_requests_jitter} is not allowed with "
                 f"MAX_REQUESTS={self.max_requests}: use at most {self.max_requests}"
             )
-        if self.port == self.metrics_port and _overlap(self.host, self.metrics_host):
+        if (
+            self.port == self.metrics_port
+            and not self.uds
+            and _overlap(self.host, self.metrics_host)
+        ):
             raise SettingsError(
                 f"METRICS_PORT={self.metrics_port} is not allowed with PORT={self.port}: "
                 "use another METRICS_PORT, or 0 to turn metrics off"
             )
+
+    def _refuse_order(self, smaller: str, larger: str, *, may_be_equal: bool = False) -> None:
+        low, high = getattr(self, smaller), getattr(self, larger)
+        if low < high or (may_be_equal and low == high):
+            return
+        low_name, high_name = smaller.upper(), larger.upper()
+        raise SettingsError(
+            f"{low_name}={low} is not allowed with {high_name}={high}: "
+            f"use a smaller {low_name} or a larger {high_name}"
+        )
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -240,7 +310,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         try:
             values[item.name] = rule.parse(value)
         except ValueError:
-            raise SettingsError(f"{env}={value!r} is not allowed: use {rule.allowed}") from None
+            given = env if item.metadata["secret"] else f"{env}={value!r}"
+            raise SettingsError(f"{given} is not allowed: use {rule.allowed}") from None
     return Settings(**values)
 
 
@@ -253,7 +324,8 @@ def render_settings_table() -> str:
 def _rows() -> Iterator[tuple[str, str, str, str]]:
     for item in fields(Settings):
         meta = item.metadata
-        default = "false" if item.default is False else str(item.default)
+        is_flag = isinstance(item.default, bool)
+        default = str(item.default).lower() if is_flag else str(item.default)
         shown = meta["shown"] or f"`{default}`"
         yield f"`{meta['env']}`", shown, meta["doc"], meta["rule"].allowed
 

@@ -19,6 +19,7 @@ from framework.server.cpus import default_workers
 from framework.server.hooks import build_master_hooks
 from framework.server.http.limits import HttpLimits
 from framework.server.logger import GunicornLogger
+from framework.server.preflight import find_missing_package
 from framework.server.worker import SlipwayWorker
 
 try:
@@ -29,15 +30,21 @@ except SettingsError as exc:
 
 configure_logging(level=_settings.log_level, format=_settings.log_format)
 
+if (_problem := find_missing_package(_settings.http)) is not None:
+    raise SystemExit(_problem)
+
 _url = build_url(_settings.host, _settings.port)
-_links = {"page": f"{_url}/", "health": f"{_url}/readyz"}
+_links = (
+    {"socket": _settings.uds} if _settings.uds else {"page": f"{_url}/", "health": f"{_url}/readyz"}
+)
+_place = _settings.uds or f"{_settings.host}-{_settings.port}"
 if _settings.metrics_port:
     _metrics_url = build_url(_settings.metrics_host, _settings.metrics_port)
     _links["metrics"] = f"{_metrics_url}/metrics"
 _links["docs"] = "README.md"
 
 _hooks = build_master_hooks(
-    name=f"{_settings.service_name}-{_settings.host}-{_settings.port}",
+    name=f"{_settings.service_name}-{_place}",
     metrics_host=_settings.metrics_host,
     metrics_port=_settings.metrics_port,
     log_level=_settings.log_level,
@@ -45,6 +52,7 @@ _hooks = build_master_hooks(
 )
 _hooks.drain_seconds = _settings.drain_seconds
 _hooks.max_rss = _settings.max_rss
+_hooks.http_parser = _settings.http
 _hooks.limits = HttpLimits(
     first_byte_seconds=_settings.first_byte_timeout,
     header_seconds=_settings.header_timeout,
@@ -65,16 +73,23 @@ logger_class = GunicornLogger
 loglevel = _settings.log_level.lower()
 proc_name = _settings.service_name
 
-# Where, and with how many processes.
-bind = [
-    f"[{_settings.host}]:{_settings.port}"
-    if ":" in _settings.host
-    else f"{_settings.host}:{_settings.port}"
-]
+# Where, and with how many processes. Sockets that systemd hands over (LISTEN_FDS) are taken instead.
+if _settings.uds:
+    bind = [f"unix:{_settings.uds}"]
+elif ":" in _settings.host:
+    bind = [f"[{_settings.host}]:{_settings.port}"]
+else:
+    bind = [f"{_settings.host}:{_settings.port}"]
+
+# A Unix socket is for this user and its group: whoever connects there is believed what it says about
+# the client. gunicorn's default lets everybody on the machine do so.
+umask = 0o007
 workers = _settings.web_concurrency or default_workers()
 
 # Each worker imports the application itself: nothing (connections, threads, locks) is shared by
-# accident, and SIGHUP loads new code.
+# accident, and SIGHUP loads new code. What the master itself has loaded is frozen before the first
+# fork (`MasterHooks.when_ready`), what the worker has loaded when it serves: no collection walks
+# through it, and the memory of the master stays shared.
 preload_app = False
 
 # With one socket for each worker the kernel deals connections out before a worker is known to be
@@ -83,7 +98,8 @@ reuse_port = False
 
 # Time. A worker silent for `timeout` is replaced; it is a heartbeat, no limit on requests. A stop
 # takes at most `graceful_timeout`, which is below `timeout` and below the 35 seconds after which
-# compose and Kubernetes kill (stop_grace_period, terminationGracePeriodSeconds).
+# compose and Kubernetes kill (stop_grace_period, terminationGracePeriodSeconds). The settings refuse
+# another order.
 timeout = _settings.worker_timeout
 graceful_timeout = _settings.graceful_timeout
 

@@ -13,14 +13,25 @@ import sys
 from pathlib import Path
 
 from app.settings import Settings, SettingsError, load_settings
-from framework.server.preflight import find_bind_problem
+from framework.server.preflight import (
+    find_bind_problem,
+    find_missing_package,
+    find_socket_problem,
+    is_socket_activated,
+)
 
 
 def find_problem(settings: Settings) -> str | None:
-    """Return the first address that cannot be listened on, as one line with the remedy."""
-    problem = find_bind_problem(
-        settings.host, settings.port, host_setting="HOST", port_setting="PORT"
-    )
+    """Return what will keep the service from starting, as one line with the remedy."""
+    problem = find_missing_package(settings.http)
+    if problem is None and not is_socket_activated():
+        problem = (
+            find_socket_problem(settings.uds, setting="UDS")
+            if settings.uds
+            else find_bind_problem(
+                settings.host, settings.port, host_setting="HOST", port_setting="PORT"
+            )
+        )
     if problem is None and settings.metrics_port:
         problem = find_bind_problem(
             settings.metrics_host,
@@ -42,6 +53,9 @@ def main() -> None:
     # gunicorn reads this variable itself and takes an empty one for a wrong number.
     if not os.environ.get("WEB_CONCURRENCY", "").strip():
         os.environ.pop("WEB_CONCURRENCY", None)
+    # The C library otherwise gives threads up to eight memory arenas for each CPU, which keep memory
+    # that nobody uses. It reads this before Python starts.
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
     # The script and not the module: SIGUSR2 starts gunicorn again with the same arguments, and a
     # module would then run with gunicorn's own folder first in the path. Through the interpreter,
     # because the first line of the script is wrong after the folder has been moved.

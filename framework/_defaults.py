@@ -12,6 +12,11 @@ MAX_BUFFERED_BODY_BYTES: Final = 32 * 1024 * 1024
 # A body that is not JSON is read a second time to say where it goes wrong, up to this size.
 MAX_EXPLAINED_JSON_BYTES: Final = 64 * 1024
 
+# Text that a segment of a template may match that has two, three, four, and five or more parameters which
+# could share it in many ways, as `/{a}{b}x` does (characters). Trying all of them takes no longer than
+# some hundredths of a second then, whatever the client sends; without a limit it takes minutes.
+MAX_SHARED_SEGMENT_CHARACTERS: Final = (1500, 250, 100, 50)
+
 # Digits that `{name:int}` accepts: every such number fits a signed 64-bit column. CPython refuses to
 # convert more than 4,300 digits (CVE-2020-10735), which must never become a 500.
 MAX_INT_DIGITS: Final = 18
@@ -199,3 +204,41 @@ MAX_TASKS_NAMED: Final = 20
 # its interval that is added to each pause at most.
 PERIODIC_TAKEOVER_SECONDS: Final = 1.0
 PERIODIC_JITTER: Final = 0.1
+
+# Channels. An event (bytes), and the name of a topic (bytes of UTF-8).
+MAX_CHANNEL_EVENT_BYTES: Final = 1024 * 1024
+MAX_CHANNEL_TOPIC_BYTES: Final = 256
+
+# Events that each process keeps of a topic; topics, and bytes of all of them, that it keeps.
+CHANNEL_HISTORY_EVENTS: Final = 100
+MAX_CHANNEL_HISTORY_TOPICS: Final = 10_000
+MAX_CHANNEL_HISTORY_BYTES: Final = 16 * 1024 * 1024
+
+# Events that may wait for one subscriber.
+CHANNEL_SUBSCRIBER_EVENTS: Final = 256
+
+# Events that are handed out, or sent to Redis, before subscribers get their turn.
+CHANNEL_BATCH_EVENTS: Final = 64
+
+# The log that the processes of a machine share (bytes): so far behind may one of them be.
+CHANNEL_LOG_BYTES: Final = 16 * 1024 * 1024
+
+# How often a process looks into that log without having been told to (seconds).
+CHANNEL_POLL_SECONDS: Final = 1.0
+
+# A process that holds the lock of the log for so long is stopped; the others leave the log to it.
+CHANNEL_LOCK_SECONDS: Final = 1.0
+
+# Events in the stream of Redis, roughly.
+CHANNEL_STREAM_EVENTS: Final = 10_000
+
+# How long Redis may take to answer, and how long a publisher waits for it to come back (seconds).
+CHANNEL_CONNECT_SECONDS: Final = 2.0
+CHANNEL_PUBLISH_SECONDS: Final = 5.0
+
+# The pause before Redis is tried again; it doubles each time, up to the second (seconds).
+CHANNEL_RETRY_SECONDS: Final = 0.1
+MAX_CHANNEL_RETRY_SECONDS: Final = 5.0
+
+# Publishers whose events are known, so that none is delivered twice.
+MAX_CHANNEL_PUBLISHERS: Final = 1000

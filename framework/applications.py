@@ -89,9 +89,11 @@ class App:
         request: Request[Any] | None = None
         try:
             found = stack.find(scope, receive, send)
-            handler = found.handler if isinstance(found, Route) else None
+            # The class first: `isinstance` costs three times as much.
+            is_route = found.__class__ is Route or isinstance(found, Route)
+            handler = found.handler if is_route else None
             if handler is None:
-                await (found.handle(scope, receive, send) if isinstance(found, Route) else found)
+                await (found.handle(scope, receive, send) if is_route else found)
                 return
             request = Request(scope, receive, send)
             response = await handler(request)
@@ -128,9 +130,9 @@ class App:
         # Instrumentation libraries patch these two when they are specified, as Starlette does.
         outer = Middleware(ServerErrorMiddleware, handler=error_handler, debug=self.debug)
         inner = Middleware(ExceptionMiddleware, handlers=handlers, debug=self.debug)
-        is_patched = _METHODS != _list_methods()
+        is_patched = _list_methods() != _METHODS
         if not (self.user_middleware or is_patched):
-            errors = ServerErrorMiddleware(self.router, **outer.kwargs)
+            errors = ServerErrorMiddleware(self.router, error_handler, self.debug)
             return _BareStack(self.router, handlers, errors, self.max_body_size)
         middleware = list(self.user_middleware)
         check_stack(middleware)

@@ -27,6 +27,7 @@ __all__ = [
     "endpoint_threads",
     "file_threads",
     "iterate_in_threadpool",
+    "list_thread_pools",
     "run_in_threadpool",
     "run_until_first_complete",
 ]
@@ -59,7 +60,7 @@ class ThreadPool:
         limit: threads in each event loop.
     """
 
-    __slots__ = ("_limit", "_limiter", "_limiters", "_lock", "name")
+    __slots__ = ("__weakref__", "_limit", "_limiter", "_limiters", "_lock", "name")
 
     def __init__(self, name: str, limit: int) -> None:
         self.name = name
@@ -69,6 +70,7 @@ class ThreadPool:
         )
         self._limiters: weakref.WeakSet[anyio.CapacityLimiter] = weakref.WeakSet()
         self._lock = threading.Lock()
+        _pools.add(self)
 
     @property
     def limit(self) -> int:
@@ -132,6 +134,14 @@ class _EndpointThreads(ThreadPool):
         if limiter.total_tokens == _ANYIO_TOTAL:
             limiter.total_tokens = self._limit
         return limiter
+
+
+_pools: Final[weakref.WeakSet[ThreadPool]] = weakref.WeakSet()
+
+
+def list_thread_pools() -> list[ThreadPool]:
+    """Return all pools of this process, for metrics."""
+    return list(_pools)
 
 
 def check_limit(name: str, limit: int) -> int:

@@ -14,6 +14,7 @@ Exception
  x NoMatchFound               no route has this name and these parameters
  x MalformedRangeHeader       a `Range` field that names no range: 400
  x RangeNotSatisfiable        a `Range` field whose ranges lie beyond the end: 416
+ x ChannelsUnavailable        an event could not be published in time
 RuntimeError
  x WebSocketDisconnected      a WebSocket is used before it is open or after its end
 UserWarning
@@ -28,6 +29,7 @@ from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
+    "ChannelsUnavailable",
     "ClientDisconnect",
     "HTTPException",
     "JSONDecodeError",
@@ -201,6 +203,10 @@ class RangeNotSatisfiable(Exception):
     def __init__(self, max_size: int) -> None:
         super().__init__(max_size)
         self.max_size = max_size
+
+
+class ChannelsUnavailable(Exception):
+    """An event could not be published in time. Perhaps some get it, perhaps nobody."""
 
 
 class StarletteDeprecationWarning(UserWarning):

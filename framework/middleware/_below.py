@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable
 from typing import Any
 
 import anyio
 
+from framework.background import BackgroundTask
 from framework.responses import Response
 from framework.types import Message, Receive, Scope, Send
 
@@ -41,7 +42,6 @@ class Below:
         "_changed",
         "_message",
         "error",
-        "info",
         "is_closed",
         "is_direct",
         "is_ended",
@@ -58,7 +58,6 @@ class Below:
         self.outer_receive = outer_receive
         self.outer_send = outer_send
         self.start = start
-        self.info: Mapping[str, Any] | None = None
         self.error: BaseException | None = None
         self.is_ended = self.is_closed = self.is_failed = False
         # Whether the application sends the rest itself; whether the last message was read.
@@ -81,9 +80,7 @@ class Below:
             await self._hand_over(message, self.start)
         elif message["type"] == "http.response.start":
             self.start = message
-            self._notify()
-        elif message["type"] == "http.response.debug":
-            self.info = message["info"]
+            self._changed.set()
         else:
             await self.outer_send(message)
 
@@ -93,9 +90,8 @@ class Below:
             raise RuntimeError("The application has started its response twice")
         if not self.is_direct:
             self._message = message
-            self._notify()
-            while not (self._message is None or self.is_direct or self.is_closed):
-                await self._wait()
+            self._changed.set()
+            await self._wait_until_taken()
         if self.is_closed:
             self._drop()
             return
@@ -104,9 +100,13 @@ class Below:
             await self.outer_send(message)
         if is_last(message, start):
             self.is_last_read = True
-            self._notify()
+            self._changed.set()
             while not self.is_closed:
                 await self._wait()
+
+    async def _wait_until_taken(self) -> None:
+        while not (self._message is None or self.is_direct or self.is_closed):
+            await self._wait()
 
     def _drop(self) -> None:
         if self.is_failed:
@@ -116,13 +116,13 @@ class Below:
         """The application has returned or raised."""
         self.is_ended = True
         self.error = error
-        self._notify()
+        self._changed.set()
 
     def close(self, *, is_failed: bool = False) -> None:
         """Nobody reads any more: the response is over, or has failed, which ends the application."""
         self.is_closed = True
         self.is_failed = is_failed
-        self._notify()
+        self._changed.set()
 
     def has_sent_all(self) -> bool:
         """Say whether the last message has come, read or not."""
@@ -140,9 +140,6 @@ class Below:
             self._changed = anyio.Event()
         await self._changed.wait()
 
-    def _notify(self) -> None:
-        self._changed.set()
-
     async def read(self) -> Message | None:
         """Return the next message of the body, None when there are no more.
 
@@ -154,13 +151,13 @@ class Below:
             await self._wait()
         message, self._message = self._message, None
         self.is_last_read = self.start is not None and is_last(message, self.start)
-        self._notify()
+        self._changed.set()
         return message
 
     async def pass_on(self) -> None:
         """Let the application send the rest itself; return when it has. Raises as `read` does."""
         self.is_direct = True
-        self._notify()
+        self._changed.set()
         while not self.is_last_read:
             if self._has_ended():
                 await self.outer_send(EMPTY_BODY)
@@ -176,11 +173,15 @@ class Below:
 class _Body:
     """The chunks of a response below, once; `source` is as in `BelowResponse`."""
 
-    __slots__ = ("is_untouched", "source")
+    __slots__ = ("_is_untouched", "_source")
 
     def __init__(self, source: Below | Message) -> None:
-        self.source = source
-        self.is_untouched = True
+        self._source = source
+        self._is_untouched = True
+
+    def is_all_of(self, source: Below | Message) -> bool:
+        """Say whether this is the body of `source` and nothing was read of it."""
+        return self._is_untouched and self._source is source
 
     def __aiter__(self) -> _Body:
         return self
@@ -195,16 +196,15 @@ class _Body:
         return body
 
     async def _read(self) -> Message | None:
-        is_first = self.is_untouched
-        self.is_untouched = False
-        if isinstance(self.source, Below):
-            return await self.source.read()
-        return self.source if is_first else None
+        is_first, self._is_untouched = self._is_untouched, False
+        if isinstance(self._source, Below):
+            return await self._source.read()
+        return self._source if is_first else None
 
     async def aclose(self) -> None:
         """Read no more."""
-        if isinstance(self.source, Below):
-            self.source.close()
+        if isinstance(self._source, Below):
+            self._source.close()
 
 
 class BelowResponse(Response):
@@ -215,19 +215,14 @@ class BelowResponse(Response):
     """
 
     # PERF: on the class, as most responses never have their own.
-    background = None
-    info: Mapping[str, Any] | None = None
+    background: BackgroundTask | None = None
     _body: AsyncIterable[Any] | None = None
 
-    def __init__(
-        self, start: Message, source: Below | Message, info: Mapping[str, Any] | None
-    ) -> None:
+    def __init__(self, start: Message, source: Below | Message) -> None:
         self.status_code = start["status"]
         self.raw_headers = list(start.get("headers", ()))
         self.start = start
         self.source = source
-        if info is not None:
-            self.info = info
 
     @property
     def body_iterator(self) -> AsyncIterable[Any]:
@@ -240,35 +235,25 @@ class BelowResponse(Response):
     def body_iterator(self, body: AsyncIterable[Any]) -> None:
         self._body = body
 
+    def is_plain(self) -> bool:
+        """Say whether there is nothing to send but a head and the body from below."""
+        return self._body is None and self.background is None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.info is not None:
-            await send({"type": "http.response.debug", "info": self.info})
-        source = self.source
-        head = {"status": self.status_code, "headers": self.raw_headers}
-        if not self._is_untouched():
-            await send({"type": "http.response.start", **head})
+        body, source = self._body, self.source
+        passes = body is None or (isinstance(body, _Body) and body.is_all_of(source))
+        if isinstance(source, Below):
+            passes = passes and send == source.outer_send
+        start = self.start if passes else {"type": "http.response.start"}
+        await send({**start, "status": self.status_code, "headers": self.raw_headers})
+        if not passes:
             await self._send_chunks(self.body_iterator, send)
-        elif not isinstance(source, Below):
-            await send({**self.start, **head})
-            await send(source)
-        elif send == source.outer_send:
-            await send({**self.start, **head})
+        elif isinstance(source, Below):
             await source.pass_on()
         else:
-            await send({"type": "http.response.start", **head})
-            await self._send_chunks(self.body_iterator, send)
+            await send(source)
         if self.background is not None:
             await self.background()
-
-    def is_plain(self) -> bool:
-        """Say whether head and body are all that there is to send, and the body is that from below."""
-        return self._body is None and self.background is None and self.info is None
-
-    def _is_untouched(self) -> bool:
-        body = self._body
-        if body is None:
-            return True
-        return isinstance(body, _Body) and body.is_untouched and body.source is self.source
 
     async def _send_chunks(self, body: AsyncIterable[Any], send: Send) -> None:
         is_whole = False

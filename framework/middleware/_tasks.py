@@ -16,17 +16,9 @@ import anyio
 from anyio._backends._asyncio import _task_states
 from anyio.abc import TaskGroup
 
-if sys.version_info >= (3, 12):
-    current_task: Any = asyncio.current_task
-else:
-
-    def current_task() -> Any:
-        """PERF: as `asyncio.current_task`, which Python 3.11 has not in C."""
-        return asyncio.tasks._current_tasks.get(asyncio._get_running_loop())  # noqa: SLF001
-
-
-# The tasks of asyncio that have, or had, a cancel scope of anyio.
-SCOPES: Any = _task_states.data
+# By weak reference, the tasks of asyncio that have, or had, a cancel scope of anyio. PERF: as a rule it
+# is empty, and then nobody needs to know which task this is.
+SCOPES: Any = _task_states.data  # type: ignore[attr-defined]  # of every weak dict
 
 NO_REQUEST: Any = object()
 
@@ -35,17 +27,23 @@ _PROBE: ContextVar[None] = ContextVar("_PROBE")
 
 def is_trio() -> bool:
     """Say whether this code runs in a task of trio; the other backend is asyncio."""
-    return "trio" in sys.modules and sys.modules["trio"].lowlevel.in_trio_task()
+    trio: Any = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_task())
 
 
-def find_scope() -> object:
-    """Return the innermost cancel scope of the running task, None without one.
+def find_task() -> Any:
+    """Return the running task of asyncio, None on trio."""
+    return None if is_trio() else asyncio.current_task()
+
+
+def find_scope(task: Any) -> object:
+    """Return the innermost cancel scope of the running task, None without one; None is a task of trio.
 
     Neither anyio nor trio tells it by a public name; the tests see it when they rename theirs.
     """
-    if is_trio():
+    if task is None:
         return sys.modules["trio"].lowlevel.current_task()._cancel_status  # noqa: SLF001
-    state = SCOPES.get(weakref.ref(current_task()))
+    state = SCOPES.get(weakref.ref(task))
     return None if state is None else state.cancel_scope
 
 
@@ -68,7 +66,11 @@ async def wait_for(awaitable: Any) -> Any:
 
 @types.coroutine
 def advance(
-    coroutine: Any, value: object = None, *, request: Any = NO_REQUEST, context: Context | None = None
+    coroutine: Any,
+    value: object = None,
+    *,
+    request: Any = NO_REQUEST,
+    context: Context | None = None,
 ) -> Generator[Any, Any, Any]:
     """Run a coroutine from where it stands to its end, and return its result.
 

@@ -1,56 +1,24 @@
-"""`BaseHTTPMiddleware`: middleware as one function of a request and of what comes after.
-
-`dispatch` and the application below take turns, and no turn may end while it holds a cancel scope that
-the other one is inside of. So the application runs here, as in any plain ASGI middleware, and `dispatch`
-is stepped by hand: up to `call_next`, then on from inside the `send` that ends the response. That is a
-nested call: no task, one context. There is a task only where the turns cannot be nested: for the second
-half of `dispatch` when a response is a stream, and for the application when `dispatch` calls `call_next`
-from inside a cancel scope or another task, or a second time. Tasks run in the context that they were
-made in, not in a copy: variables flow both ways, and tokens stay valid.
-"""
+"""`BaseHTTPMiddleware`: middleware as one function of a request and of what comes after."""
 
 from __future__ import annotations
 
-import functools
 import sys
-import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
-from contextvars import Context
 from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 
-from framework.middleware._below import (
-    EMPTY_BODY,
-    Below,
-    BelowResponse,
-    Unwind,
-    is_cancellation,
-    is_last,
+from framework.middleware._exchange import (
+    DispatchFunction,
+    Exchange,
+    RequestResponseEndpoint,
+    SharedRequest,
 )
-from framework.middleware._tasks import (
-    SCOPES,
-    Child,
-    advance,
-    find_context,
-    find_scope,
-    is_trio,
-    wait_for,
-)
+from framework.middleware._tasks import is_trio
 from framework.requests import Request
 from framework.responses import Response
-from framework.types import ASGIApp, Message, Receive, Scope, Send
+from framework.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["BaseHTTPMiddleware", "DispatchFunction", "RequestResponseEndpoint"]
-
-RequestResponseEndpoint = Callable[[Request[Any]], Awaitable[Response]]
-DispatchFunction = Callable[[Request[Any], RequestResponseEndpoint], Awaitable[Response]]
-
-# How far an exchange has come: `dispatch` has not called yet; it waits in `call_next`; it goes on beside
-# the application, which sends a stream; it has answered; it has failed, so the application has to end;
-# the application has ended without an answer, or after that failure.
-_NEW, _WAITING, _STREAMING, _ANSWERED, _FAILED, _OVER = range(6)
 
 
 class BaseHTTPMiddleware:
@@ -70,8 +38,8 @@ class BaseHTTPMiddleware:
         if "trio" in sys.modules and is_trio():
             await _run_in_group(self, scope, receive, send)
             return
-        request = _SharedRequest(scope, receive, send)
-        await _Exchange(self.app, request, send, None).run(self.dispatch_func)
+        request = SharedRequest(scope, receive, send)
+        await Exchange(self.app, request, send, None).run(self.dispatch_func)
 
     async def dispatch(self, request: Request[Any], call_next: RequestResponseEndpoint) -> Response:
         """Return the response; `await call_next(request)` is that of the application below."""
@@ -83,315 +51,10 @@ async def _run_in_group(
 ) -> None:
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
-        request = _SharedRequest(scope, receive, send)
+        request = SharedRequest(scope, receive, send)
         try:
-            await _Exchange(middleware.app, request, send, group).run(middleware.dispatch_func)
+            await Exchange(middleware.app, request, send, group).run(middleware.dispatch_func)
         except Exception as exc:
             failure = exc
     if failure is not None:
         raise failure  # bare: that is what callers expect
-
-
-class _SharedRequest(Request[Any]):
-    """The request of `dispatch`, whose body the application below can read as well."""
-
-    _is_started = False
-    _is_replayed = False
-
-    async def receive_once(self) -> Message:
-        """Return the next message for the application below.
-
-        A body that was read here comes whole; one that was streamed here is empty.
-        """
-        if not self._is_replayed and (self._stream_consumed or hasattr(self, "_body")):
-            self._is_replayed = True
-            return {
-                "type": "http.request",
-                "body": getattr(self, "_body", b""),
-                "more_body": False,
-            }
-        if self._held:
-            message, *self._held = self._held
-        elif self._is_disconnected:
-            return {"type": "http.disconnect"}
-        else:
-            message = await self._receive()
-        if message["type"] == "http.disconnect":
-            self._is_disconnected = True
-        elif not message.get("more_body", False):
-            if not self._stream_consumed and not self._is_started:
-                # It came in one piece: keep it, then it can be read here after `call_next`.
-                self._body = message.get("body", b"")
-            self._stream_consumed = self._is_replayed = True
-        self._is_started = True
-        return message
-
-
-@types.coroutine
-def _switch(exchange: _Exchange) -> Generator[Any, Any, Any]:
-    """Stop `dispatch` in its `call_next`."""
-    return (yield exchange)
-
-
-class _Exchange:
-    """One request on its way through one middleware."""
-
-    __slots__ = (
-        "app",
-        "below",
-        "beside",
-        "children",
-        "context",
-        "failure",
-        "group",
-        "info",
-        "is_here",
-        "outer_scope",
-        "phase",
-        "request",
-        "second_half",
-        "send",
-        "start",
-        "steps",
-    )
-
-    # Set when they are needed: the context of the request, when it is first suspended; what the
-    # application and the reader of a stream have in common; the task of the reader; how it failed.
-    context: Context
-    below: Below
-    second_half: Child
-    failure: BaseException | None
-
-    def __init__(
-        self, app: ASGIApp, request: _SharedRequest, send: Send, group: TaskGroup | None
-    ) -> None:
-        self.app = app
-        self.request = request
-        self.send = send
-        self.group = group
-        # PERF: without a scope in this process there is none to be found.
-        self.outer_scope = find_scope() if SCOPES or group is not None else None
-        self.phase = _NEW
-        # Whether what runs now runs in the task of the request.
-        self.is_here = True
-        self.start: Message | None = None
-        self.info: Mapping[str, Any] | None = None
-        # Applications in tasks of their own, with what they send; all tasks.
-        self.beside: tuple[tuple[Below, Child], ...] = ()
-        self.children: tuple[Child, ...] = ()
-
-    async def run(self, dispatch: DispatchFunction) -> None:
-        """Serve the request: `dispatch` up to its `call_next`, then the application to its end."""
-        steps: Any = dispatch(self.request, self.call_next)
-        if steps.__class__ is not types.CoroutineType:
-            steps = wait_for(steps)
-        self.steps = steps
-        error: BaseException | None = None
-        try:
-            # PERF: here and below, the first step is made in place: mostly there is no other.
-            try:
-                answer = steps.send(None)
-                if answer is not self:
-                    answer = await self._advance(steps, answer)
-            except StopIteration as stop:
-                answer = stop.value
-            if answer is not self:
-                self.phase = _OVER
-                await self._reply(answer)
-            else:
-                try:
-                    run: Any = self.app(self.request.scope, self.receive_below, self.send_below)
-                    if run.__class__ is not types.CoroutineType:
-                        run = wait_for(run)
-                    await self._advance(run, run.send(None))
-                except StopIteration:
-                    pass
-                except BaseException as exc:
-                    error = exc
-                if error is not None or self.phase != _ANSWERED:
-                    await self._finish(error)
-            if self.beside:
-                await self._end_beside()
-        finally:
-            del error
-            for child in self.children:
-                await child.end()
-
-    @types.coroutine
-    def _advance(self, coroutine: Any, request: Any) -> Generator[Any, Any, Any]:
-        """Run `dispatch` up to its `call_next` (returns this exchange), or a coroutine to its end.
-
-        Differs from `advance` in what it knows: where it is, and when the application falls asleep.
-        """
-        self.context = find_context()
-        try:
-            while request is not self:
-                self.is_here = False
-                if self.phase == _WAITING and self.start is not None:
-                    self._fork(self.start)  # the head goes out while the body is still being made
-                try:
-                    answer = yield request
-                except BaseException as exc:
-                    self.is_here = True
-                    request = coroutine.throw(exc)
-                else:
-                    self.is_here = True
-                    request = coroutine.send(answer)
-        except StopIteration as stop:
-            return stop.value
-        return self
-
-    async def _finish(self, error: BaseException | None) -> None:
-        """End a request that did not go the usual way: no answer yet, a failure, or a stream."""
-        phase = self.phase
-        if phase == _STREAMING:
-            self.below.end(error)
-        elif phase != _ANSWERED:
-            self.phase = _OVER
-        if phase == _WAITING:
-            value: object = error or RuntimeError("No response returned.")
-            if self.start is not None and error is None:
-                value = BelowResponse(self.start, EMPTY_BODY, self.info)
-            await self._reply(await advance(self.steps, value))
-            return
-        if error is not None and is_cancellation(error):
-            raise error
-        if phase == _STREAMING:
-            await self.second_half.done.wait()
-        if phase != _ANSWERED and self.failure is not None:
-            raise self.failure
-        if error is not None:
-            raise error
-
-    async def _end_beside(self) -> None:
-        """Let the applications finish that have sent their response; nobody reads the others."""
-        for below, child in self.beside:
-            below.close()
-            if below.has_sent_all():
-                await child.done.wait()
-            else:
-                await child.end()
-            if below.error is not None and below.start is not None:
-                raise below.error
-
-    async def call_next(self, request: Request[Any]) -> Response:
-        """Return the response of the application below."""
-        if self.phase == _NEW and self.is_here:
-            scope = find_scope() if SCOPES or self.group is not None else None
-            if scope is self.outer_scope:
-                self.phase = _WAITING
-                response: Response = await _switch(self)
-                return response
-        return await self._call_beside()
-
-    async def _call_beside(self) -> Response:
-        """Run the application in a task of its own."""
-        if self.phase == _NEW:
-            self.phase = _OVER
-        below = Below(self.request.receive_once, self.send)
-        child = self._start_child(functools.partial(self._run_beside, below), find_context())
-        self.beside = (*self.beside, (below, child))
-        try:
-            await below.wait_for_start()
-        except BaseException:
-            await child.end()
-            raise
-        if below.start is None:
-            raise below.error or RuntimeError("No response returned.")
-        return BelowResponse(below.start, below, below.info)
-
-    async def _run_beside(self, below: Below) -> None:
-        error: BaseException | None = None
-        try:
-            await self.app(self.request.scope, below.receive, below.send)
-        except (Exception, Unwind) as exc:
-            error = exc
-        finally:
-            below.end(error)
-
-    def _fork(self, start: Message) -> Below:
-        """Go on with `dispatch` in a task of its own."""
-        self.phase = _STREAMING
-        self.failure = None
-        below = self.below = Below(self.request.receive_once, self.send, start)
-        self.second_half = self._start_child(
-            self._run_second_half, find_context() if self.is_here else self.context
-        )
-        return below
-
-    async def _run_second_half(self) -> None:
-        response = BelowResponse(self.below.start or {}, self.below, self.info)
-        try:
-            await self._reply(await advance(self.steps, response))
-        except (Exception, Unwind) as exc:
-            self.failure = exc
-        self.below.close(is_failed=self.failure is not None)
-
-    def _start_child(self, func: Callable[[], Coroutine[Any, Any, None]], context: Context) -> Child:
-        child = Child(func, context, self.group)
-        self.children = (*self.children, child)
-        return child
-
-    async def receive_below(self) -> Message:
-        """Return the next message for the application."""
-        if self.phase == _STREAMING:
-            return await self.below.receive()
-        if self.phase != _WAITING:
-            return {"type": "http.disconnect"}
-        return await self.request.receive_once()
-
-    async def send_below(self, message: Message) -> None:
-        """Take a message of the application."""
-        start = self.start
-        if self.phase != _WAITING:
-            await self._send_late(message)
-        elif start is None:
-            if message["type"] == "http.response.start":
-                self.start = message
-                if not self.is_here:
-                    self._fork(message)  # the task of the request may be asleep
-            elif message["type"] == "http.response.debug":
-                self.info = message["info"]
-            else:
-                await self.send(message)
-        elif self.is_here and is_last(message, start):
-            await self._answer(start, message)
-        else:
-            await self._fork(start).send(message)
-
-    async def _answer(self, start: Message, message: Message) -> None:
-        """Go on with `dispatch`, which gets the whole response, and send what it returns."""
-        self.phase = _ANSWERED
-        response = BelowResponse(start, message, self.info)
-        send = self.send
-        try:
-            try:
-                answer = self.steps.send(response)
-            except StopIteration as stop:
-                answer = stop.value
-            else:
-                answer = await advance(self.steps, request=answer)
-            if answer is response and response.is_plain():
-                # PERF: what `BelowResponse.__call__` does, without the call.
-                status, headers = response.status_code, response.raw_headers
-                await send({**start, "status": status, "headers": headers})
-                await send(message)
-            else:
-                await self._reply(answer)
-        except (Exception, Unwind) as exc:  # `Unwind`: a middleware further out has failed
-            self.phase = _FAILED
-            self.failure = exc
-            raise Unwind from None
-
-    async def _send_late(self, message: Message) -> None:
-        if self.phase == _STREAMING:
-            await self.below.send(message)
-        elif self.phase == _FAILED:
-            raise Unwind
-        elif self.phase == _OVER:
-            await self.send(message)  # an error page, through the middleware that is left
-
-    async def _reply(self, response: Any) -> None:
-        if not callable(response):
-            raise TypeError(f"dispatch returned {response!r}; return a Response")
-        await response(self.request.scope, self.request.receive_once, self.send)

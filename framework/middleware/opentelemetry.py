@@ -19,7 +19,13 @@ from framework.types import ASGIApp, Message, Receive, Scope, Send
 try:
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware as _Instrumentation
     from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import Span, TracerProvider, get_current_span
+    from opentelemetry.trace import (
+        Span,
+        TracerProvider,
+        format_span_id,
+        format_trace_id,
+        get_current_span,
+    )
     from opentelemetry.util.http import sanitize_method
 except ImportError as exc:
     raise ImportError(
@@ -31,6 +37,9 @@ __all__ = ["OpenTelemetryMiddleware"]
 
 # In the scope of the application: there is a span already. In the copy: the scope of the application.
 _SCOPE_KEY: Final = "framework.opentelemetry"
+
+# The ids that `framework.observability` puts into log lines; it may not be there.
+_CONTEXT_KEY: Final = "framework.request_context"
 
 
 class OpenTelemetryMiddleware:
@@ -97,6 +106,7 @@ class _Below:
     async def __call__(self, view: Scope, receive: Receive, send: Send) -> None:
         scope: Scope = view[_SCOPE_KEY]
         span = get_current_span()
+        _tell_log(scope, span)
         try:
             await self.app(scope, receive, _NamingSend(send, scope, span))
         finally:
@@ -141,6 +151,16 @@ def _is_text(field: bytes) -> bool:
 def _describe_span(scope: Scope) -> tuple[str, dict[str, Any]]:
     """Return the name of a span before there is a route, and for what has none."""
     return _find_method(scope), {}
+
+
+def _tell_log(scope: Scope, span: Span) -> None:
+    """Have the log lines of the request carry the ids of its span."""
+    context = scope.get(_CONTEXT_KEY)
+    ids = span.get_span_context()
+    if context is not None and ids.is_valid:
+        context.trace_id = format_trace_id(ids.trace_id)
+        context.span_id = format_span_id(ids.span_id)
+        context.flags = int(ids.trace_flags)
 
 
 def _name_span(span: Span, scope: Scope) -> str:

@@ -23,10 +23,33 @@ MAX_TRACEBACK_FRAMES: Final = 40
 # Exceptions in one log line: the one that was raised, its causes, and the members of groups.
 MAX_LOGGED_EXCEPTIONS: Final = 16
 
-# Distinct (method, route, status) sets that get time series of their own, in each worker. One set is
-# a counter and a histogram of 17 series, about 5 KiB in each worker's file; further sets share an
-# overflow series.
+# Equal warnings or errors that are written in a time, and that time. Different ones that are counted
+# apart; one of them takes about 500 bytes.
+LINES_OF_A_STORM: Final = 10
+STORM_SECONDS: Final = 10.0
+MAX_STORMS: Final = 1000
+
+# How long a reader of the log may leave its pipe full before lines wait in memory, how many bytes of
+# them wait in a process (further lines are dropped and counted), and how long they are waited for at its
+# end.
+SLOW_READER_SECONDS: Final = 0.05
+MAX_WAITING_LOG_BYTES: Final = 1024 * 1024
+LAST_LINES_SECONDS: Final = 0.5
+
+# How long the last spans may take to be sent at the end of a process.
+LAST_SPANS_SECONDS: Final = 3.0
+
+# Distinct label sets of one metric that get time series of their own, in each worker; those of requests
+# are (method, route, status). One set of a request is three counters and a histogram of 17 series, about
+# 5 KiB in each worker's files. Further sets share overflow series, and are counted.
 MAX_LABEL_SETS: Final = 1000
+
+# Bytes of a new file of metrics, and the most that one grows to; what comes then is not published.
+METRICS_FILE_BYTES: Final = 64 * 1024
+MAX_METRICS_FILE_BYTES: Final = 16 * 1024 * 1024
+
+# Types of unhandled exceptions that are counted each on its own, in each worker.
+MAX_EXCEPTION_TYPES: Final = 100
 
 # Upper bounds of the request duration histogram, in seconds: an API answers in well under 1 ms.
 DURATION_BUCKETS_SECONDS: Final = (
@@ -54,7 +77,11 @@ MAX_TASK_NAMES: Final = 200
 # Upper bounds of the background task duration histogram, in seconds.
 TASK_DURATION_BUCKETS_SECONDS: Final = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0)
 
-# How often a worker measures its memory and open descriptors.
+# Upper bounds of the histograms of the event loop's lag and of the life of WebSockets, in seconds.
+LAG_BUCKETS_SECONDS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
+CONNECTION_BUCKETS_SECONDS: Final = (0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 14400.0)
+
+# How often a worker measures itself, and takes the numbers that others publish.
 SAMPLE_INTERVAL_SECONDS: Final = 5.0
 
 # A scrape that is younger than this is answered again: many scrapers cost as much as one.
@@ -73,3 +100,9 @@ SCRAPER_TIMEOUT_SECONDS: Final = 10.0
 
 # Time that one report gives its dependency checks; they run at the same time.
 READINESS_TIMEOUT_SECONDS: Final = 2.0
+
+# How long the event loop may stand still before the watchdog reports it with its stack; how often the
+# loop takes the time for that, and how often the watchdog's thread looks.
+BLOCKED_LOOP_SECONDS: Final = 1.0
+LOOP_BEAT_SECONDS: Final = 0.1
+LOOP_LOOK_SECONDS: Final = 0.25

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import sys
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, date, datetime
@@ -21,6 +20,8 @@ import msgspec
 import structlog
 
 from framework.observability._limits import MAX_LOGGED_DEPTH, MAX_LOGGED_ITEMS
+from framework.observability._redaction import REDACTED, is_secret, redact_text
+from framework.observability._storms import find_exception
 from framework.observability._tracebacks import cut_text, describe_exception
 from framework.observability.process import log_fields
 
@@ -64,7 +65,11 @@ class JSONRenderer:
         for key, value in event.items():
             # PERF: nearly all values are plain. The check costs 0.5 µs a line and keeps everything
             # else away from the encoder, which would show the fields that a repr() hides.
-            if type(value) not in _PLAIN:
+            if is_secret(key) and value is not None:
+                event[key] = REDACTED
+            elif type(value) is str:
+                event[key] = redact_text(value)
+            elif type(value) not in _PLAIN:
                 event[key] = to_plain(value)
         head = {
             "timestamp": datetime.now(UTC),
@@ -106,7 +111,8 @@ class ConsoleRenderer:
         exc = pop_exception(event)
         for key, value in event.items():
             if key not in shown:
-                shown[escape_controls(str(key))] = _to_console(value)
+                is_hidden = is_secret(key) and value is not None
+                shown[escape_controls(key)] = REDACTED if is_hidden else _to_console(value)
         if exc is not None:
             shown["exc_info"] = exc
         try:
@@ -121,13 +127,9 @@ Renderer = JSONRenderer | ConsoleRenderer
 
 def pop_exception(event: MutableMapping[str, Any]) -> BaseException | None:
     """Take `exc_info` out of an event, whichever of its forms it has, and return the exception."""
-    exc_info = event.pop("exc_info", None)
-    if isinstance(exc_info, BaseException):
-        return exc_info
-    if isinstance(exc_info, tuple):
-        exc_info = exc_info[1]
-        return exc_info if isinstance(exc_info, BaseException) else None
-    return sys.exc_info()[1] if exc_info else None
+    exc = find_exception(event)
+    event.pop("exc_info", None)
+    return exc
 
 
 def to_plain(value: Any) -> Any:
@@ -145,19 +147,29 @@ def _to_plain(value: Any, depth: int) -> Any:
     if type(value) in _PLAIN and type(value) is not str:
         return value
     if isinstance(value, _TEXTUAL):
-        return cut_text(str(value))
+        return redact_text(cut_text(str(value)))
     if isinstance(value, int):
         return int(value)  # a member of an IntEnum, such as http.HTTPStatus
     if isinstance(value, bytes | bytearray | memoryview):
-        return cut_text(bytes(value).decode("utf-8", "backslashreplace"))
+        return redact_text(cut_text(bytes(value).decode("utf-8", "backslashreplace")))
     if depth >= MAX_LOGGED_DEPTH:
         return "…"
     if isinstance(value, Mapping):
         items = itertools.islice(value.items(), MAX_LOGGED_ITEMS)
-        return {cut_text(str(key)): _to_plain(item, depth + 1) for key, item in items}
+        return {cut_text(_name(key)): _hide(key, item, depth + 1) for key, item in items}
+    if isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], str | bytes):
+        return [_to_plain(value[0], depth + 1), _hide(*value, depth + 1)]  # a field of a header
     if isinstance(value, list | tuple | set | frozenset):
         return [_to_plain(item, depth + 1) for item in itertools.islice(value, MAX_LOGGED_ITEMS)]
-    return cut_text(repr(value))
+    return redact_text(cut_text(repr(value)))
+
+
+def _hide(name: object, value: object, depth: int) -> Any:
+    return REDACTED if is_secret(_name(name)) and value is not None else _to_plain(value, depth)
+
+
+def _name(key: object) -> str:
+    return key.decode("latin-1") if isinstance(key, bytes) else str(key)
 
 
 def escape_controls(text: str) -> str:
@@ -179,6 +191,11 @@ def _encode_line(line: dict[str, Any]) -> bytes:
         data = _encode(line)
     except Exception:
         data = _encode_slowly(line)
+    return end_line(data)
+
+
+def end_line(data: bytes) -> bytes:
+    """Return JSON as a line, harmless for who looks at it in a terminal."""
     if data.isascii() and b"\x7f" not in data:
         return data + b"\n"
     return _UNSAFE_IN_JSON.sub(_escape_for_json, data.decode("utf-8")).encode() + b"\n"
@@ -214,10 +231,10 @@ def _separate(
 def _to_console(value: Any) -> Any:
     plain = to_plain(value) if type(value) not in _PLAIN else value
     if isinstance(plain, str):
-        return escape_controls(plain)
+        return escape_controls(redact_text(plain))
     return plain if type(plain) in _PLAIN else escape_controls(repr(plain))
 
 
 def _write_traceback(stream: TextIO, exc_info: Any) -> None:
-    text = "".join(traceback.format_exception(exc_info[1])).rstrip("\n")
+    text = redact_text("".join(traceback.format_exception(exc_info[1])).rstrip("\n"))
     stream.write("\n" + _UNSAFE_IN_TRACEBACK.sub(_escape, text))

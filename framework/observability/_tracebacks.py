@@ -5,7 +5,8 @@ The source files are not opened, so this may run on the event loop.
 
 from __future__ import annotations
 
-from types import TracebackType
+import traceback
+from types import FrameType, TracebackType
 from typing import Any, Final
 
 from framework.observability._limits import (
@@ -13,6 +14,7 @@ from framework.observability._limits import (
     MAX_NESTED_TEXT_CHARACTERS,
     MAX_TRACEBACK_FRAMES,
 )
+from framework.observability._redaction import redact_text
 
 _REPORTED: Final = "_observability_reported"
 
@@ -64,12 +66,12 @@ def describe_exception(exc: BaseException) -> list[dict[str, Any]]:
 
 
 def safe_text(value: object) -> str:
-    """Return `str(value)`, cut to a limit, whatever the object does when asked."""
+    """Return `str(value)`, cut and without secrets, whatever the object does when asked."""
     try:
         text = str(value)
     except Exception as exc:
         return f"<{type(value).__name__}: its text failed with {type(exc).__name__}>"
-    return cut_text(text)
+    return redact_text(cut_text(text))
 
 
 def cut_text(text: str) -> str:
@@ -117,14 +119,22 @@ def _describe_one(exc: BaseException, seen: set[int]) -> dict[str, Any]:
     return item
 
 
-def _list_frames(traceback: TracebackType | None) -> list[dict[str, Any]]:
-    frames: list[dict[str, Any]] = []
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        frames.append(
-            {"file": code.co_filename, "line": traceback.tb_lineno, "function": code.co_qualname}
-        )
-        traceback = traceback.tb_next
+def list_stack(frame: FrameType) -> list[dict[str, Any]]:
+    """Return where a thread is, from the stack of which `frame` is the innermost, as `frames` above."""
+    found = [_describe_frame(inner, line) for inner, line in traceback.walk_stack(frame)]
+    return _cut_frames(found[::-1])
+
+
+def _list_frames(trace: TracebackType | None) -> list[dict[str, Any]]:
+    return _cut_frames([_describe_frame(*item) for item in traceback.walk_tb(trace)])
+
+
+def _describe_frame(frame: FrameType, line: int) -> dict[str, Any]:
+    code = frame.f_code
+    return {"file": code.co_filename, "line": line, "function": code.co_qualname}
+
+
+def _cut_frames(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if len(frames) > MAX_TRACEBACK_FRAMES:
         half = MAX_TRACEBACK_FRAMES // 2
         left_out = len(frames) - 2 * half

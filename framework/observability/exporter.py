@@ -17,20 +17,15 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingTCPServer
 from types import FrameType
-from typing import Any, Final, cast
+from typing import Any, cast
 
-from prometheus_client import (
-    CONTENT_TYPE_PLAIN_0_0_4,
-    REGISTRY,
-    CollectorRegistry,
-    generate_latest,
-)
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, REGISTRY, generate_latest
 
 from framework.observability._limits import (
     BIND_RETRY_INTERVAL_SECONDS,
@@ -39,22 +34,20 @@ from framework.observability._limits import (
     SCRAPE_CACHE_SECONDS,
     SCRAPER_TIMEOUT_SECONDS,
 )
+from framework.observability._merge import MetricsDirectory
 from framework.observability.logging import configure_logging, get_logger
 from framework.observability.metrics import MULTIPROCESS_DIRECTORY_VARIABLE
 
 __all__ = ["MetricsServer", "Scraper", "main", "start_metrics_server"]
 
-# How long a worker may need to write down the size of a file that it has just made larger.
-_TORN_FILE_PAUSE_SECONDS: Final = 0.02
-
 _log = get_logger("framework.observability.exporter")  # __name__ is "__main__" as a process
 
 
 class Scraper:
-    """Renders a registry, at most once in a second, however many ask at the same time."""
+    """Renders metrics at most once in a second, however many ask at the same time."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
+    def __init__(self, render: Callable[[], bytes]) -> None:
+        self._render = render
         self._lock = threading.Lock()
         self._text = b""
         self._taken_at = float("-inf")
@@ -67,14 +60,6 @@ class Scraper:
                 self._taken_at = time.monotonic()
             return self._text
 
-    def _render(self) -> bytes:
-        try:
-            return generate_latest(self._registry)
-        except Exception:
-            # A worker that is just creating or enlarging its file: a moment later it is whole.
-            time.sleep(_TORN_FILE_PAUSE_SECONDS)
-            return generate_latest(self._registry)
-
 
 class MetricsServer(ThreadingTCPServer):
     """Serves `/metrics`; everything else is 404.
@@ -82,7 +67,7 @@ class MetricsServer(ThreadingTCPServer):
     Args:
         host: an IPv4 or IPv6 address or a host name.
         port: 0 picks a free one; `server_address` tells.
-        registry: what is served.
+        render: returns what is served, in the Prometheus text format.
 
     Raises:
         OSError: the address cannot be used.
@@ -91,12 +76,12 @@ class MetricsServer(ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
+    def __init__(self, host: str, port: int, render: Callable[[], bytes]) -> None:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         self.address_family = family
-        self.scraper = Scraper(registry)
+        self.scraper = Scraper(render)
         super().__init__(cast("tuple[str, int]", address), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -146,7 +131,7 @@ def start_metrics_server(host: str, port: int) -> MetricsServer:
     Raises:
         OSError: the address cannot be used.
     """
-    server = MetricsServer(host, port, REGISTRY)
+    server = MetricsServer(host, port, partial(generate_latest, REGISTRY))
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server
 
@@ -164,10 +149,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 1
     signal.signal(signal.SIGTERM, _exit)
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
+    render = MetricsDirectory(Path(directory)).render
     try:
-        server = _bind(options.host, options.port, registry, parent, options.bind_seconds)
+        server = _bind(options.host, options.port, render, parent, options.bind_seconds)
     except OSError as exc:
         _log.error(
             "metrics port not available: stop what uses it or choose another",
@@ -184,13 +168,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _bind(
-    host: str, port: int, registry: CollectorRegistry, parent: int, seconds: float
+    host: str, port: int, render: Callable[[], bytes], parent: int, seconds: float
 ) -> MetricsServer:
     """Take the port; while somebody else has it, try again for some seconds."""
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return MetricsServer(host, port, registry)
+            return MetricsServer(host, port, render)
         except OSError as exc:
             is_last = time.monotonic() >= deadline or os.getppid() != parent
             if exc.errno != errno.EADDRINUSE or is_last:

@@ -7,20 +7,35 @@ JSON lines are meant for a collector, aligned text for a person at a terminal. E
 
 from __future__ import annotations
 
+import atexit
+import functools
 import logging
+import os
 import sys
 import threading
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final, Literal, TextIO
 
 import structlog
-from structlog.contextvars import merge_contextvars
+from structlog import DropEvent
 
+from framework.observability._access import access_lines
+from framework.observability._redaction import add_secret_names
 from framework.observability._render import ConsoleRenderer, JSONRenderer, Renderer
 from framework.observability._sink import LineSink, NamedOutput
+from framework.observability._storms import StormGate
 from framework.observability._tracebacks import is_reported, safe_text
+from framework.observability.context import merge_context
 
-__all__ = ["LOG_FORMATS", "LOG_LEVELS", "LogFormat", "configure_logging", "get_logger"]
+__all__ = [
+    "LOG_FORMATS",
+    "LOG_LEVELS",
+    "LogFormat",
+    "configure_logging",
+    "count_dropped_lines",
+    "get_logger",
+]
 
 LogFormat = Literal["json", "console", "auto"]
 
@@ -47,6 +62,16 @@ _RECORD_ATTRIBUTES: Final = frozenset(
 # Loggers are cached on first use and keep these two objects, so both are changed in place.
 _sink: Final = LineSink()
 _processors: Final[list[Any]] = []
+_gate: Final = StormGate(lambda *_: None)
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_sink.reset)
+    os.register_at_fork(after_in_child=_gate.reset)
+    os.register_at_fork(after_in_child=access_lines.refusals.reset)
+# The last first: what the gate says is written before the sink waits for its reader.
+atexit.register(_sink.flush)
+atexit.register(_gate.flush)
+atexit.register(access_lines.refusals.flush)
 
 
 def configure_logging(
@@ -54,6 +79,7 @@ def configure_logging(
     level: str = "INFO",
     format: LogFormat = "auto",
     stream: TextIO | None = None,
+    secret_names: Iterable[str] = (),
 ) -> None:
     """Send every log line of the process to `stream` in one shape. May be called again.
 
@@ -63,6 +89,8 @@ def configure_logging(
         level: the lowest level that is written, one of `LOG_LEVELS` in any case.
         format: `json`, `console`, or `auto`: console on a terminal, else JSON.
         stream: the standard output of the process when not given.
+        secret_names: fields, header fields and query keys whose values are hidden besides those that
+            are hidden in any case, such as `iban`.
 
     Raises:
         ValueError: the level or the format is not a known one.
@@ -73,8 +101,12 @@ def configure_logging(
         raise ValueError(f"log format {format!r} is unknown; use one of {', '.join(LOG_FORMATS)}")
     target = sys.stdout if stream is None else stream
     renderer = _choose_renderer(format, is_terminal=target.isatty())
+    add_secret_names(secret_names)
+    _sink.describe_drops = functools.partial(_describe_drops, renderer)
     _sink.open(target)
-    _processors[:] = [merge_contextvars, renderer]
+    _gate.write_summary = functools.partial(_write_summary, renderer)
+    access_lines.configure(_sink if isinstance(renderer, JSONRenderer) else None, level.upper())
+    _processors[:] = [_gate, merge_context, renderer]
     structlog.configure(
         processors=_processors,
         wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
@@ -95,6 +127,11 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
+def count_dropped_lines() -> int:
+    """Return how many lines this process has lost, because its reader had stopped or had gone."""
+    return _sink.dropped
+
+
 class _StdlibHandler(logging.Handler):
     """Brings records of the standard library into the stream and shape of all others."""
 
@@ -108,13 +145,19 @@ class _StdlibHandler(logging.Handler):
         if exc is not None and record.name.startswith(_SERVER_PREFIXES) and is_reported(exc):
             return  # the middleware has logged it, with the context of the request
         extra = {k: v for k, v in vars(record).items() if k not in _RECORD_ATTRIBUTES}
-        event: dict[str, Any] = {"event": _find_message(record), **extra}
+        level = record.levelname.lower()
+        event: dict[str, Any] = {"event": safe_text(record.msg), **extra}
         if exc is not None:
             event["exc_info"] = exc
         if record.stack_info:
             event["stack"] = record.stack_info
-        event = dict(merge_contextvars(None, "", event))
-        self.sink.write(self.renderer(record, record.levelname.lower(), event))
+        try:
+            # Lines of one template are equal, whatever the values are.
+            _gate(record, level, event)
+        except DropEvent:
+            return
+        event["event"] = _find_message(record)
+        self.sink.write(self.renderer(record, level, merge_context(None, "", event)))
 
 
 def _find_message(record: logging.LogRecord) -> str:
@@ -122,6 +165,26 @@ def _find_message(record: logging.LogRecord) -> str:
         return record.getMessage().rstrip()
     except Exception as exc:
         return f"{safe_text(record.msg)} (arguments do not fit: {type(exc).__name__})"
+
+
+class _Source:
+    """The name of a logger."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def _write_summary(
+    renderer: Renderer, level: str, logger: str, event: str, fields: dict[str, Any]
+) -> None:
+    _sink.write(renderer(_Source(logger), level, {"event": event, **fields}))
+
+
+def _describe_drops(renderer: Renderer, count: int) -> bytes:
+    event = {"event": "log lines dropped", "dropped": count}
+    return renderer(_Source("framework.log"), "warning", event)
 
 
 def _choose_renderer(format: LogFormat, *, is_terminal: bool) -> Renderer:
@@ -161,11 +224,16 @@ def _refuse(record: logging.LogRecord) -> bool:
 
 
 def _log_uncaught() -> None:
-    """Log what kills the process or a thread, unless somebody else has taken the hooks."""
+    """Log what kills the process or a thread, unless somebody else has taken the hooks.
+
+    What nobody can raise (in `__del__`, in a callback of the garbage collector) is logged, too.
+    """
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _log_crash
     if threading.excepthook is threading.__excepthook__:
         threading.excepthook = _log_thread_crash
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _log_unraisable
 
 
 def _log_crash(
@@ -182,3 +250,11 @@ def _log_thread_crash(crash: threading.ExceptHookArgs) -> None:
         return
     thread = crash.thread.name if crash.thread is not None else None
     get_logger(__name__).error("uncaught exception", exc_info=crash.exc_value, thread=thread)
+
+
+def _log_unraisable(failure: sys.UnraisableHookArgs) -> None:
+    text = failure.err_msg or "Exception ignored in"
+    where = safe_text(getattr(failure.object, "__qualname__", type(failure.object).__name__))
+    get_logger(__name__).error(
+        "unraisable exception", exc_info=failure.exc_value, where=f"{text} {where}"
+    )

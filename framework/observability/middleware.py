@@ -8,17 +8,23 @@ from typing import Any, Final
 
 from framework.background import observe_background_tasks
 from framework.exceptions import ClientDisconnect, WebSocketDisconnect
+from framework.observability._access import access_lines
 from framework.observability._limits import MAX_LOGGED_PATH_CHARACTERS
 from framework.observability._tracebacks import forget_traceback, is_reported_for, mark_reported
 from framework.observability.background import BackgroundReporter
 from framework.observability.context import (
+    REQUEST_CONTEXT_SCOPE_KEY,
     REQUEST_ID_HEADER,
     REQUEST_ID_SCOPE_KEY,
     begin_request_context,
-    find_request_id,
 )
 from framework.observability.logging import get_logger
-from framework.observability.metrics import UNMATCHED_ROUTE, HttpMetrics, http_metrics
+from framework.observability.metrics import (
+    UNMATCHED_ROUTE,
+    ConnectionMetrics,
+    HttpMetrics,
+    http_metrics,
+)
 from framework.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["ObservabilityMiddleware"]
@@ -40,8 +46,9 @@ class ObservabilityMiddleware:
     Each request gets an id: the client's `X-Request-ID` when it is well formed, else a new one. It is
     on the response, in `scope["framework.request_id"]` and in every log line of the request. When the
     response is complete one line is logged: event `request` with method, path (without the query,
-    which may hold secrets), route template, status, duration, bytes of the body and client. A client
-    that went away first is logged and counted with status 499.
+    which may hold secrets), route template, status, duration, time until the response began, bytes of
+    the body, client, request id, trace id and span id. A client that went away first is logged and
+    counted with status 499.
 
     An exception that nobody handled is logged once, as the event `unhandled exception`. When no
     response was started the client gets a plain 500. It is raised again only when a response was
@@ -99,6 +106,7 @@ class ObservabilityMiddleware:
         reporter = BackgroundReporter(None if metrics is None else metrics.background)
         with observe_background_tasks(reporter):
             if metrics is not None:
+                metrics.publish_parts(self.app)
                 metrics.start_worker()
             try:
                 await self.app(scope, receive, send)
@@ -124,6 +132,8 @@ class ObservabilityMiddleware:
         if is_reported_for(exc, scope[REQUEST_ID_SCOPE_KEY]):
             mark_reported(exc)  # a group of them, too
             return
+        if self.metrics is not None:
+            self.metrics.count_exception(exc)
         self.errors.error(
             "unhandled exception",
             method=scope.get("method"),
@@ -139,11 +149,13 @@ class _HttpExchange:
 
     __slots__ = (
         "begun_at",
+        "context",
+        "first_byte",
         "is_complete",
         "is_disconnected",
         "is_finished",
         "observer",
-        "request_id",
+        "received_bytes",
         "scope",
         "sent_bytes",
         "server_receive",
@@ -160,13 +172,15 @@ class _HttpExchange:
         self.server_receive = receive
         self.server_send = send
         self.status = 0
+        self.received_bytes = 0
         self.sent_bytes = 0
+        self.first_byte: float | None = None
         self.is_complete = False
         self.is_disconnected = False
         self.is_finished = False
-        self.request_id = request_id = find_request_id(scope["headers"])
-        scope[REQUEST_ID_SCOPE_KEY] = request_id
-        begin_request_context(request_id)
+        self.context = context = begin_request_context(scope["headers"])
+        scope[REQUEST_CONTEXT_SCOPE_KEY] = context
+        scope[REQUEST_ID_SCOPE_KEY] = context.request_id
         if observer.metrics is not None:
             observer.metrics.begin()
 
@@ -181,7 +195,8 @@ class _HttpExchange:
             return self._send_last(message)
         if kind == "http.response.start":
             self.status = message["status"]
-            message = _add_request_id(message, self.request_id)
+            self.first_byte = perf_counter() - self.begun_at
+            message = _add_request_id(message, self.context.request_id)
             return self.server_send(message)
         if kind == "http.response.pathsend":
             return self._send_last(message)
@@ -189,7 +204,9 @@ class _HttpExchange:
 
     async def receive(self) -> Message:
         message = await self.server_receive()
-        if message["type"] == "http.disconnect" and not self.is_complete:
+        if message["type"] == "http.request":
+            self.received_bytes += len(message.get("body", b""))
+        elif message["type"] == "http.disconnect" and not self.is_complete:
             self.is_disconnected = True
         return message
 
@@ -245,26 +262,31 @@ class _HttpExchange:
     def _finish(self, status: int) -> None:
         self.is_finished = True
         seconds = perf_counter() - self.begun_at
+        if status == CLIENT_CLOSED_REQUEST:
+            # Unless it was the server that gave up: then the client has its answer.
+            server_object = getattr(self.server_send, "__self__", None)
+            status = getattr(server_object, "refused_with", None) or status
         scope = self.scope
         observer = self.observer
         method = scope["method"]
         route = find_route_template(scope)
+        sent_bytes = self.sent_bytes if method != "HEAD" else 0
         if observer.metrics is not None:
-            observer.metrics.end(method, route, status, seconds)
-        logger = observer.access
-        if logger is not None:
+            observer.metrics.end(method, route, status, seconds, self.received_bytes, sent_bytes)
+        if observer.access is not None:
             path = scope["path"]
-            is_quiet = path in observer.quiet_paths and status < 500
             client = scope.get("client")
-            (logger.debug if is_quiet else logger.info)(
-                "request",
+            access_lines.write(
+                self.context,
                 method=method,
-                path=path[:MAX_LOGGED_PATH_CHARACTERS],
+                path=path,
                 route=route,
                 status=status,
-                duration_ms=round(seconds * 1000, 3),
-                bytes=self.sent_bytes if method != "HEAD" else 0,
+                duration=seconds,
+                first_byte=self.first_byte,
+                sent_bytes=sent_bytes,
                 client=client[0] if client else None,
+                is_quiet=path in observer.quiet_paths and status < 500,
             )
 
 
@@ -274,8 +296,9 @@ class _WebSocketConnection:
     __slots__ = (
         "begun_at",
         "code",
+        "context",
+        "metrics",
         "observer",
-        "request_id",
         "scope",
         "server_receive",
         "server_send",
@@ -292,15 +315,23 @@ class _WebSocketConnection:
         self.server_send = send
         self.code: int | None = None
         self.status: int | None = None
-        self.request_id = find_request_id(scope["headers"])
-        scope[REQUEST_ID_SCOPE_KEY] = self.request_id
-        begin_request_context(self.request_id)
+        self.metrics: ConnectionMetrics | None = None
+        if observer.metrics is not None:
+            self.metrics = ConnectionMetrics(observer.metrics.websockets)
+        self.context = context = begin_request_context(scope["headers"])
+        scope[REQUEST_CONTEXT_SCOPE_KEY] = context
+        scope[REQUEST_ID_SCOPE_KEY] = context.request_id
 
     def __call__(self, message: Message) -> Awaitable[None]:
         kind = message["type"]
-        if kind == "websocket.accept":
+        if kind == "websocket.send":
+            if self.metrics is not None:
+                self.metrics.count_sent()
+        elif kind == "websocket.accept":
             self.status = 101
-            message = _add_request_id(message, self.request_id)
+            if self.metrics is not None:
+                self.metrics.accept(find_route_template(self.scope))
+            message = _add_request_id(message, self.context.request_id)
         elif kind == "websocket.close":
             if self.status is None:
                 self.status = 403  # closed before it was accepted: the handshake is refused
@@ -308,12 +339,15 @@ class _WebSocketConnection:
                 self.code = message.get("code", 1000)
         elif kind == "websocket.http.response.start":
             self.status = message["status"]
-            message = _add_request_id(message, self.request_id)
+            message = _add_request_id(message, self.context.request_id)
         return self.server_send(message)
 
     async def receive(self) -> Message:
         message = await self.server_receive()
-        if message["type"] == "websocket.disconnect" and self.code is None:
+        if message["type"] == "websocket.receive":
+            if self.metrics is not None:
+                self.metrics.count_received()
+        elif message["type"] == "websocket.disconnect" and self.code is None:
             self.code = message.get("code", 1005)
         return message
 
@@ -325,7 +359,9 @@ class _WebSocketConnection:
             self.code = 1011
 
     def close(self) -> None:
-        """Write the line of the connection."""
+        """Count the connection and write its line."""
+        if self.metrics is not None:
+            self.metrics.close(find_route_template(self.scope), self.status, self.code)
         logger = self.observer.access
         if logger is None:
             return

@@ -13,6 +13,7 @@ __all__ = [
     "count_open_fds",
     "file_identifier",
     "log_fields",
+    "name_process",
     "read_resident_bytes",
     "worker_slot",
 ]
@@ -31,10 +32,11 @@ class _Identity:
     two writers of one metrics file would corrupt it.
     """
 
-    __slots__ = ("fields", "may_own", "pid", "slot")
+    __slots__ = ("fields", "may_own", "name", "pid", "slot")
 
     def __init__(self) -> None:
         self.slot: str | None = None
+        self.name: str | None = None
         self.may_own = True
         self.read_pid()
 
@@ -44,7 +46,7 @@ class _Identity:
 
     def after_fork(self) -> None:
         self.may_own = self.may_own and self.slot is None
-        self.slot = None
+        self.slot = self.name = None
         self.read_pid()
 
     def look_up(self) -> None:
@@ -78,10 +80,19 @@ def file_identifier() -> str:
     """Return the name of this process in the file names of its metrics: the slot of a worker.
 
     Files are bounded by the number of slots, however often workers are replaced. A process without a
-    slot is named after its pid, with a prefix, so that it never meets a slot.
+    slot has the name that `name_process` gave it, or is named after its pid, with a prefix, so that it
+    never meets a slot.
     """
-    # PERF: asked for each value that is written, five times a request: one attribute, no call.
-    return _identity.slot or worker_slot() or f"pid{_identity.pid}"
+    return worker_slot() or _identity.name or f"pid{_identity.pid}"
+
+
+def name_process(name: str) -> None:
+    """Name this process, which is no worker, in the file names of its metrics.
+
+    Args:
+        name: letters and digits, not only digits; no other living process has it.
+    """
+    _identity.name = name
 
 
 def read_resident_bytes() -> int:

@@ -87,8 +87,13 @@ class MountedLifespans:
         state: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
             await _enter(stack, self._own, app, state)
+            owners = {id(app)}
             for owner, lifespan in _list_lifespans(self._routes, app, {id(app)}):
-                await _enter(stack, functools.partial(_supervise, lifespan), owner, state)
+                # The tasks of an application belong to its own lifespan, not to those of its routers.
+                is_own = id(owner) not in owners
+                owners.add(id(owner))
+                entered = functools.partial(_supervise, lifespan) if is_own else lifespan
+                await _enter(stack, entered, owner, state)
             yield state or None
 
 

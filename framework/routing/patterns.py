@@ -7,7 +7,11 @@ from collections.abc import Callable
 from re import Pattern
 from typing import Any
 
-from framework._defaults import MAX_FLOAT_CHARACTERS, MAX_INT_DIGITS
+from framework._defaults import (
+    MAX_FLOAT_CHARACTERS,
+    MAX_INT_DIGITS,
+    MAX_SHARED_SEGMENT_CHARACTERS,
+)
 from framework.convertors import (
     CONVERTOR_TYPES,
     Convertor,
@@ -127,18 +131,19 @@ def compile_path(path: str) -> tuple[Pattern[str], str, dict[str, Convertor[Any]
         ValueError: a parameter name appears twice, or a convertor is not registered.
     """
     is_host = not path.startswith("/")
-    regex, path_format, end = "^", "", 0
+    template = _drop_port(path) if is_host else path
+    guards = _build_guards(template)
+    regex, end = "^", 0
     convertors: dict[str, Convertor[Any]] = {}
     duplicates: set[str] = set()
-    for match in PARAM_REGEX.finditer(path):
+    for match in PARAM_REGEX.finditer(template):
         name, kind = match.group(1), (match.group(2) or ":str")[1:]
         convertor = CONVERTOR_TYPES.get(kind)
         if convertor is None:
             known = ", ".join(sorted(CONVERTOR_TYPES))
             raise ValueError(f"Unknown path convertor {kind!r} in {path!r}; known are {known}")
-        literal = path[end : match.start()]
-        regex += f"{re.escape(literal)}(?P<{name}>{convertor.regex})"
-        path_format += f"{literal}{{{name}}}"
+        regex += _escape_literal(template, end, match.start(), guards)
+        regex += f"(?P<{name}>{convertor.regex})"
         if name in convertors:
             duplicates.add(name)
         convertors[name] = convertor
@@ -147,14 +152,67 @@ def compile_path(path: str) -> tuple[Pattern[str], str, dict[str, Convertor[Any]
         names = ", ".join(sorted(duplicates))
         plural = "s" if len(duplicates) > 1 else ""
         raise ValueError(f"Duplicated param name{plural} {names} at path {path}")
-    literal = path[end:]
-    path_format += literal
-    if is_host and not literal.endswith("]"):
-        literal = literal.rsplit(":", 1)[0]  # hosts are compared without their port
+    regex += _escape_literal(template, end, len(template), guards)
     # \Z, not $: the latter also matches before a newline at the end of the path. Host names have no
     # case (RFC 9110 section 4.2.3).
     flags = re.IGNORECASE if is_host else 0
-    return re.compile(f"{regex}{re.escape(literal)}\\Z", flags), path_format, convertors
+    return re.compile(f"{regex}\\Z", flags), PARAM_REGEX.sub(r"{\1}", path), convertors
+
+
+def _drop_port(host: str) -> str:
+    """Return the template of a host without a port: hosts are compared without theirs."""
+    name, colon, port = host.rpartition(":")
+    return name if colon and not set(port) & set("]}") else host
+
+
+def _escape_literal(template: str, start: int, end: int, guards: dict[int, str]) -> str:
+    """Return a literal of the template as a regular expression, with the guards that stand in it."""
+    places = range(start, end + 1)
+    return "".join(guards.get(at, "") + re.escape(template[at : min(at + 1, end)]) for at in places)
+
+
+def _build_guards(template: str) -> dict[int, str]:
+    """Return what keeps a match short, by the place in the template that it stands before.
+
+    `re` tries every way in which parameters can share a text before it gives up. They share a segment,
+    which is matched on its own (an atomic group); from a parameter on that may hold slashes, they share
+    all that follows.
+    """
+    segments: dict[int, list[re.Match[str]]] = {}
+    for match in PARAM_REGEX.finditer(template):
+        segments.setdefault(template.count("/", 0, match.start()), []).append(match)
+    guards: dict[int, str] = {}
+    places = sorted(segments)
+    for place in places:
+        params = segments[place]
+        first, last = params[0].start(), params[-1].end()
+        if any(_may_hold_slashes(match) for match in params):
+            # A parameter that has a segment to itself ends at its slash: it shares nothing.
+            rest = [segments[other] for other in places if other >= place]
+            count = sum(len(each) for each in rest if len(each) > 1 or _may_hold_slashes(each[0]))
+            if count > 1:
+                # Where two do, the last one takes what is left, but for line ends.
+                final = rest[-1][0][0]
+                takes_rest = final.endswith(":path}") and template.endswith("/" + final)
+                any_length = r".*\Z|" if takes_rest and count == 2 else ""
+                guards[first] = rf"(?={any_length}[\s\S]{{0,{_find_limit(count)}}}\Z)"
+            break
+        if len(params) > 1:
+            # The last parameter takes what is left, where nothing else has to follow.
+            count = len(params) - (last == len(template))
+            limit = rf"(?=[^/]{{0,{_find_limit(count)}}}(?:/|\Z))" if count > 1 else ""
+            guards[first] = limit + "(?>"
+            slash = template.find("/", last)
+            guards[len(template) if slash < 0 else slash] = r"(?=/|\Z))"
+    return guards
+
+
+def _find_limit(count: int) -> int:
+    return MAX_SHARED_SEGMENT_CHARACTERS[min(count, len(MAX_SHARED_SEGMENT_CHARACTERS) + 1) - 2]
+
+
+def _may_hold_slashes(match: re.Match[str]) -> bool:
+    return type(CONVERTOR_TYPES.get((match.group(2) or ":str")[1:])) not in _SEGMENT_FINDERS
 
 
 def convert_params(match: re.Match[str], convertors: dict[str, Convertor[Any]]) -> Any:

@@ -36,6 +36,7 @@ __all__ = [
 ROUTE_PREFIX_SCOPE_KEY = "framework.route_prefix"
 
 _NO_METHODS: frozenset[str] = frozenset()
+_NO_CANDIDATES: list[Candidate] = []
 _NO_ROUTES: dict[str, Any] = {}
 
 
@@ -120,7 +121,11 @@ class Router:
                     scope["path_params"] = {}
                 return route
         segments = path.split("/")
-        candidates = index.find_candidates(segments)
+        shape = index.shapes.get(len(segments))
+        if shape is None:
+            candidates = index.find_candidates(segments)
+        else:
+            candidates = shape[1].get(shape[0](segments), _NO_CANDIDATES)
         partial: Scope | None = None
         allowed: frozenset[str] = _NO_METHODS
         for candidate in candidates:

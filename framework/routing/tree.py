@@ -121,7 +121,7 @@ class _Node(dict[str, "_Node"]):
 class RouteIndex:
     """An immutable index over routes in the order of registration."""
 
-    __slots__ = ("_shapes", "_top", "static")
+    __slots__ = ("_top", "shapes", "static")
 
     def __init__(self, candidates: Iterable[Candidate]) -> None:
         self._top = _Node()
@@ -130,7 +130,7 @@ class RouteIndex:
         for candidate in everything:
             self._add(candidate)
         self._top.seal(is_only_way=True)
-        self._shapes = {} if any(map(_is_open, everything)) else _build_shapes(everything)
+        self.shapes = {} if any(map(_is_open, everything)) else _build_shapes(everything)
         # PERF: path -> method -> route for what needs no walk. A path stands here only up to the first
         # candidate that needs more than an equal path, so the dict never overrules an earlier route.
         self.static: dict[str, dict[str, Any]] = {}
@@ -170,7 +170,7 @@ class RouteIndex:
 
         The list belongs to the index and must not be changed.
         """
-        shape = self._shapes.get(len(segments))
+        shape = self.shapes.get(len(segments))
         if shape is not None:
             pick, table = shape
             return table.get(pick(segments), _NOTHING)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from gunicorn.arbiter import Arbiter
 
+from framework.server.exits import find_reason, peek_statuses
+
 __all__ = ["RollingArbiter"]
+
+# gunicorn's, too, when a signal comes during a graceful stop.
+_QUICK_STOP_SECONDS: Final = 2.0
+_STOP_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 
 _logger = logging.getLogger("framework.server")
 
@@ -33,8 +40,11 @@ class RollingArbiter(Arbiter):  # type: ignore[misc] # gunicorn has no type info
     on_tick: Callable[[], None]
     outdated: set[int]
     retiring: set[int]
+    statuses: dict[int, int]
     is_reloading: bool
-    is_stopping: bool
+    stop_signals: int
+    is_quick: bool
+    kill_at: float
 
     @classmethod
     def adopt(cls, arbiter: Arbiter, on_tick: Callable[[], None]) -> None:
@@ -48,7 +58,10 @@ class RollingArbiter(Arbiter):  # type: ignore[misc] # gunicorn has no type info
         arbiter.on_tick = on_tick
         arbiter.outdated = set()
         arbiter.retiring = set()
-        arbiter.is_reloading = arbiter.is_stopping = False
+        arbiter.statuses = {}
+        arbiter.stop_signals = 0
+        arbiter.kill_at = 0.0
+        arbiter.is_reloading = arbiter.is_quick = False
 
     def reload(self) -> None:
         """Read the configuration again, and have every worker replaced."""
@@ -106,12 +119,37 @@ class RollingArbiter(Arbiter):  # type: ignore[misc] # gunicorn has no type info
             self.kill_worker(pid, signal.SIGTERM)
 
     def stop(self, graceful: bool = True) -> None:
-        """Stop the workers."""
-        self.is_stopping = True
-        super().stop(graceful)
+        """Stop the workers; quickly when a second signal has come before this began."""
+        self.is_quick = not graceful or self.stop_signals > 1
+        super().stop(not self.is_quick)
+
+    def reap_workers(self) -> None:
+        """Forget workers that have ended; kill those that do not when told to end once more.
+
+        In a quick stop gunicorn waits for the grace, whatever signal comes.
+        """
+        self.statuses = peek_statuses(self.WORKERS)
+        super().reap_workers()
+        if self.is_quick and self.stop_signals > 1:
+            now = time.monotonic()
+            self.kill_at = self.kill_at or now + _QUICK_STOP_SECONDS
+            if now >= self.kill_at:
+                self.kill_workers(signal.SIGKILL)
+
+    def find_exit_reason(self, worker: Any) -> str:
+        """Return why a worker has ended, while it is being forgotten; one of `exits.REASONS`."""
+        pid = worker.pid
+        return find_reason(
+            worker,
+            self.statuses.get(pid, 0),
+            is_retiring=pid in self.retiring,
+            is_stopping=self.stop_signals > 0,
+        )
 
     def signal(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal; a second SIGTERM ends fast, as a second SIGINT does."""
-        if self.is_stopping and sig == signal.SIGTERM:
-            sig = signal.SIGINT
+        if sig in _STOP_SIGNALS:
+            self.stop_signals += 1
+            if self.stop_signals > 1:
+                sig = signal.SIGINT
         super().signal(sig, frame)

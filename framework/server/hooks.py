@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import os
 import sys
@@ -12,10 +13,13 @@ from gunicorn.arbiter import Arbiter
 
 from framework.observability.logging import LogFormat
 from framework.observability.metrics import MULTIPROCESS_DIRECTORY_VARIABLE, mark_dead
+from framework.observability.process import name_process
 from framework.server.announcement import Announcement
 from framework.server.arbiter import RollingArbiter
 from framework.server.boot import Boot
+from framework.server.exits import count_exit, count_start, prepare_counters
 from framework.server.exporter_process import ExporterProcess
+from framework.server.http.choice import HTTPTOOLS, HttpParser
 from framework.server.http.limits import HttpLimits
 from framework.server.report import WorkerReport
 from framework.server.run_directory import RunDirectory
@@ -55,6 +59,8 @@ class MasterHooks:
         """How long a worker takes requests after SIGTERM."""
         self.max_rss = 0
         """Bytes of memory from which on a worker is replaced; 0 for never."""
+        self.http_parser: HttpParser = HTTPTOOLS
+        """What reads HTTP."""
         self.limits = HttpLimits()
         """What a client may send, and how long it may take."""
         self.run_directory = RunDirectory(name)
@@ -74,6 +80,8 @@ class MasterHooks:
         # Where workers write their metrics and the exporter reads them: a private folder in memory.
         # Set when it is there, and before any metric is made: the workers load the application.
         os.environ[MULTIPROCESS_DIRECTORY_VARIABLE] = str(self.run_directory.path)
+        name_process(f"master{number}")
+        prepare_counters()
         # Where they agree on which of them runs a periodic task.
         os.environ[RUN_DIRECTORY_VARIABLE] = str(self.run_directory.path)
         if number > 0:
@@ -86,6 +94,10 @@ class MasterHooks:
 
     def when_ready(self, server: Arbiter) -> None:
         """Start the exporter; the sockets are open, no worker is there yet."""
+        # What the master has loaded is in the memory of all workers, until one of them writes to it. A
+        # collection would: it counts in each object.
+        gc.collect()
+        gc.freeze()
         self._exporter.ensure_running()
 
     def pre_fork(self, server: Arbiter, worker: SlipwayWorker) -> None:
@@ -94,10 +106,12 @@ class MasterHooks:
         worker.slot = find_free_slot(used, first=self._first_slot)
         worker.drain_seconds = self.drain_seconds
         worker.max_rss = self.max_rss
+        worker.http_parser = self.http_parser
         worker.limits = self.limits
         worker.report = WorkerReport()
         worker.boot = self._boot
         worker.announcement = self.announcement
+        count_start()
 
     def post_fork(self, server: Arbiter, worker: SlipwayWorker) -> None:
         """Tell the application in the worker which of how many workers it runs in."""
@@ -105,8 +119,9 @@ class MasterHooks:
         os.environ["SLIPWAY_WORKERS"] = str(server.num_workers)
 
     def child_exit(self, server: Arbiter, worker: SlipwayWorker) -> None:
-        """Forget what counted only while the worker lived."""
+        """Count it, and forget what counted only while the worker lived."""
         mark_dead(worker.slot)
+        count_exit(server.find_exit_reason(worker))
 
     def on_exit(self, server: Arbiter) -> None:
         """Leave nothing behind: neither a process nor files."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import time
 from types import FrameType
 from typing import Final
 
 from uvicorn import Server
 
 from framework.observability.health import readiness
+from framework.observability.watchdog import LoopWatchdog
 from framework.server.http.protocol import HardenedHttpProtocol
 
 __all__ = ["TICKS_A_SECOND", "ReadinessServer"]
@@ -20,6 +22,13 @@ TICKS_A_SECOND: Final = 10
 class ReadinessServer(Server):
     """A server that is ready after the application's start-up, and draining when told to stop."""
 
+    _next_second = 0.0
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, while a thread watches whether the loop is blocked."""
+        with LoopWatchdog():
+            await super().serve(sockets)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Run the application's start-up and listen."""
         await super().startup(sockets)
@@ -27,12 +36,19 @@ class ReadinessServer(Server):
             readiness.set_ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Tell the connections each second that it is over; their deadlines are counted so."""
-        if counter % TICKS_A_SECOND == 0:
-            for connection in tuple(self.server_state.connections):
-                if isinstance(connection, HardenedHttpProtocol):
-                    connection.on_second()
+        """Count the seconds, by the clock: of a busy loop ten ticks take longer than one."""
+        now = time.monotonic()
+        if now >= self._next_second:
+            # Never two at once: what has arrived meanwhile is to be read first.
+            self._next_second = max(self._next_second + 1.0, now + 0.5)
+            self.count_second()
         return await super().on_tick(counter)
+
+    def count_second(self) -> None:
+        """Let the connections count their deadlines."""
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, HardenedHttpProtocol):
+                connection.on_second()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Say that this process is going away, and begin to stop."""

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import errno
+import importlib
+import os
 import socket
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
-__all__ = ["find_bind_problem"]
+__all__ = [
+    "find_bind_problem",
+    "find_missing_package",
+    "find_socket_problem",
+    "is_socket_activated",
+]
 
 _LAST_PORT: Final = 65535
 
@@ -33,6 +42,41 @@ def find_bind_problem(host: str, port: int, *, host_setting: str, port_setting: 
     except OSError as exc:
         return _explain(exc, host, port, host_setting, port_setting)
     return None
+
+
+def find_socket_problem(path: str, *, setting: str) -> str | None:
+    """Return why a Unix socket cannot be made at `path`, as one line with the remedy, else None.
+
+    gunicorn removes a socket that is there, whoever listens on it.
+    """
+    place = Path(path)
+    if not os.access(place.parent, os.W_OK | os.X_OK):
+        return f"{setting}={path!r} cannot be made: make the folder, writable for this user"
+    if not place.exists():
+        return None
+    if not place.is_socket():
+        return f"{setting}={path!r} is there and no socket: remove it, or choose another path"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return None  # left over from a process that was killed
+    return f"{setting}={path!r} is taken: stop the process that listens there, or choose another"
+
+
+def find_missing_package(parser: str) -> str | None:
+    """Return one line with the remedy when the package that reads HTTP cannot be used, else None."""
+    try:
+        importlib.import_module(parser)
+    except ImportError:
+        return f"HTTP={parser} needs the package {parser}: pip install {parser}"
+    return None
+
+
+def is_socket_activated(environ: Mapping[str, str] = os.environ) -> bool:
+    """Say whether systemd, or who does as it does, hands over sockets: then nothing is to be bound."""
+    pid, number = environ.get("LISTEN_PID", ""), environ.get("LISTEN_FDS", "")
+    return pid == str(os.getpid()) and number.isdigit() and int(number) > 0
 
 
 def _explain(exc: OSError, host: str, port: int, host_setting: str, port_setting: str) -> str:

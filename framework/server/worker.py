@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 import gc
 import logging
 import os
@@ -22,10 +21,13 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn_worker import UvicornWorker
 
 from framework.observability.health import readiness
+from framework.server.acceptor import Acceptor
 from framework.server.announcement import Announcement
 from framework.server.boot import Boot
+from framework.server.forwarded import ForwardedMiddleware
+from framework.server.http.choice import HTTPTOOLS, ZTTP, HttpParser, choose_protocol
+from framework.server.http.guard import HeaderGuard
 from framework.server.http.limits import HttpLimits
-from framework.server.http.protocol import HardenedHttpProtocol
 from framework.server.lifecycle import TICKS_A_SECOND, ReadinessServer
 from framework.server.lifespan import WorkerLifespan
 from framework.server.recycling import Recycling
@@ -77,9 +79,23 @@ class WorkerServer(ReadinessServer):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Run the application's start-up, listen, and tell the worker."""
-        await super().startup(sockets)
-        if self.on_started is not None and not self.should_exit:
+        await super().startup([])
+        if self.should_exit:
+            return
+        for sock in sockets or ():
+            acceptor = Acceptor(sock, self._build_protocol, self.config.ssl)
+            acceptor.start()
+            # All that uvicorn does with them is to close them.
+            self.servers.append(acceptor)  # type: ignore[arg-type]
+        if self.on_started is not None:
             self.on_started()
+
+    def _build_protocol(self) -> asyncio.Protocol:
+        protocol_class: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = protocol_class(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
     async def on_tick(self, counter: int) -> bool:
         """Stop when the drain is over, or when the master is gone.
@@ -96,6 +112,11 @@ class WorkerServer(ReadinessServer):
             self._recycle()
         return await super().on_tick(counter)
 
+    def count_second(self) -> None:
+        """Tell the master that this worker lives, and let the connections count their deadlines."""
+        self._notify()
+        super().count_second()
+
     def _recycle(self) -> None:
         reason = self._recycling.find_reason(self.server_state.total_requests)
         if reason is None or self.should_exit or self._drain_end is not None:
@@ -107,11 +128,8 @@ class WorkerServer(ReadinessServer):
             self.on_old()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let requests end and the application shut down, while the heartbeat goes on."""
+        """Let requests end and the application shut down; heartbeat and deadlines go on."""
         heartbeat = asyncio.create_task(self._beat())
-        for sock in sockets or ():
-            # uvloop closes the descriptor itself; a second close could hit one just opened.
-            sock.detach()
         try:
             await super().shutdown(sockets)
             if self.force_exit:
@@ -122,19 +140,22 @@ class WorkerServer(ReadinessServer):
             heartbeat.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin an orderly stop: after SIGTERM by letting load balancers and clients move on.
+        """Begin to stop: after SIGTERM by letting load balancers and clients move on.
 
         uvicorn would raise the signal again at the end, which kills the process before
         gunicorn's `worker_exit` hook and `atexit` functions have run.
         """
+        if sig == signal.SIGINT:
+            self.stop_quickly()
+            return
         readiness.set_draining()
-        if sig != signal.SIGTERM or not self.started:
+        if not self.started:
             self.should_exit = True
         elif self._drain_end is None:
             self._drain_end = time.monotonic() + self._drain
 
     def stop_quickly(self) -> None:
-        """Stop without waiting for requests: what gunicorn means by SIGQUIT."""
+        """Stop without waiting for requests: what gunicorn means by SIGQUIT and SIGINT."""
         readiness.set_draining()
         self.should_exit = True
         self.force_exit = True
@@ -143,15 +164,16 @@ class WorkerServer(ReadinessServer):
         # It ends with the grace: a shutdown that hangs is for gunicorn's timeout to finish.
         end = time.monotonic() + self._grace
         while time.monotonic() < end:
-            self._notify()
+            self.count_second()
             await asyncio.sleep(_HEARTBEAT_SECONDS)
 
 
 class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type information
     """A gunicorn worker that serves one ASGI application with uvicorn.
 
-    `slot`, `drain_seconds`, `max_rss`, `limits`, `report`, `boot` and `announcement` are set by
-    `MasterHooks.pre_fork`.
+    `slot`, `drain_seconds`, `max_rss`, `http_parser`, `limits`, `report`, `boot` and `announcement` are
+    set by `MasterHooks.pre_fork`.
+    With the parser `zttp` a guard checks headers, which the hardened protocol does itself otherwise.
     Of the limits, gunicorn's own settings (`limit_request_line`, `limit_request_fields`,
     `limit_request_field_size`) win.
     """
@@ -160,7 +182,7 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
         # Named instead of "auto", which falls back to slower and laxer ones in silence. As classes,
         # so that they are loaded once, before the fork.
         "loop": "uvloop",
-        "http": functools.partial(HardenedHttpProtocol, limits=HttpLimits()),
+        **choose_protocol(HTTPTOOLS, HttpLimits()),
         "ws": WebSocketsSansIOProtocol,
         "ws_max_size": WS_MAX_MESSAGE_BYTES,
         "interface": "asgi3",
@@ -168,11 +190,17 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
         "lifespan": "on",
         "server_header": False,
         "access_log": False,
+        # The heartbeat is ours, once a second. uvicorn's comes every half of `timeout`, so that a worker
+        # could be taken for dead after half of `timeout`.
+        "callback_notify": None,
+        # Ours does so in any case; uvicorn's own parsers are told to.
+        "reset_contextvars": True,
     }
 
     slot: int = 0
     drain_seconds: float = 0.0
     max_rss: int = 0
+    http_parser: HttpParser = HTTPTOOLS
     limits: HttpLimits = HttpLimits()
     report: WorkerReport | None = None
     boot: Boot | None = None
@@ -197,9 +225,13 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
             self._fail(exc)
 
     async def _serve(self) -> None:
-        self.config.app = self.wsgi
+        # Ours instead of uvicorn's middleware for headers of proxies.
+        self.config.proxy_headers = False
+        app = ForwardedMiddleware(self.wsgi, self.cfg.forwarded_allow_ips)
         limits = add_gunicorn_limits(self.limits, self.cfg)
-        self.config.http = functools.partial(HardenedHttpProtocol, limits=limits)
+        self.config.app = HeaderGuard(app, limits) if self.http_parser == ZTTP else app
+        for name, value in choose_protocol(self.http_parser, limits).items():
+            setattr(self.config, name, value)
         self.config.load()
         self.config.lifespan_class = WorkerLifespan
         # The drain is a part of the grace.

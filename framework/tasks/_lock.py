@@ -52,7 +52,7 @@ class ProcessLock:
         """Write down that work begins now."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{time.time():.3f}".encode(), 0)
+            os.pwrite(self._descriptor, repr(time.time()).encode(), 0)
 
     def read_age(self) -> float | None:
         """Return the seconds since work last began, whoever did it; None when it never has."""

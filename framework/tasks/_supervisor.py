@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import os
 import threading
@@ -113,7 +114,7 @@ class TaskSupervisor:
         if self._group is None or self._thread == threading.get_ident():
             self._admit(task)
         else:
-            anyio.from_thread.run_sync(self._admit, task)
+            anyio.from_thread.run_sync(self._admit_from_thread, task)
 
     def every(
         self,
@@ -165,17 +166,18 @@ class TaskSupervisor:
         if self._group is not None:
             raise RuntimeError("The tasks of this application run already, in another lifespan")
         known = dict(self._periodic)
-        failure: Exception | None = None
+        failure: BaseException | None = None
         async with anyio.create_task_group() as group:
             self._group = group
             self._thread = threading.get_ident()
             self._stopping = anyio.Event()
             try:
                 yield
-            except Exception as exc:
-                failure = (
-                    exc  # kept out of the exception group that the task group would make of it
-                )
+            except (anyio.get_cancelled_exc_class(), GeneratorExit):
+                raise
+            except BaseException as exc:
+                # Kept out of the exception group that the task group would make of it.
+                failure = exc
             finally:
                 self._abandon()
                 self._periodic = known
@@ -212,6 +214,11 @@ class TaskSupervisor:
             self._waiting.append(task)
         else:
             raise TooManyTasks(task.name, self.max_running, self.max_waiting)
+
+    def _admit_from_thread(self, task: Task) -> None:
+        # The context of the thread, with the event loop known in it again.
+        task.context = contextvars.copy_context()
+        self._admit(task)
 
     def _start(self, task: Task) -> None:
         if self._group is not None:

@@ -1,4 +1,4 @@
-"""`python -m load.bench`: dispatch beside the peers; `... core`: parts of a request; `... server`.
+"""`python -m load.bench`: dispatch beside the peers; also `... core`, `... server` and `... channels`.
 
 Exit status 0 when the measurement ran, 1 when it could not, 2 with `--strict` when a bar is missed.
 """
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from load.bench.channels import add_channels_options, run_channels_bench
 from load.bench.controller import BARE, FRAMEWORKS, OWN, Plan, measure
 from load.bench.core.command import choose_rows, run_core_bench
 from load.bench.figures import judge
@@ -46,6 +47,9 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     server = subcommands.add_parser("server", help="one worker under load")
     _add_common_options(server, argparse.SUPPRESS)
     add_server_options(server)
+    channels = subcommands.add_parser("channels", help="broadcast to 1,000 subscribers")
+    _add_common_options(channels, argparse.SUPPRESS)
+    add_channels_options(channels)
     options = parser.parse_args(arguments)
     if options.rounds is not None and options.rounds < 1:
         parser.error(f"--rounds is {options.rounds}; it must be 1 or more")
@@ -107,7 +111,12 @@ def run_dispatch_bench(options: argparse.Namespace) -> bool:
     return all(bar.is_met for bar in bars)
 
 
-RUNS: Final = {None: run_dispatch_bench, "core": run_core_bench, "server": run_server_bench}
+RUNS: Final = {
+    None: run_dispatch_bench,
+    "core": run_core_bench,
+    "server": run_server_bench,
+    "channels": run_channels_bench,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """Which row measures which `# PERF:` comment: by module of the framework, for the whole house.
 
-A row is named as in the suite that has it: `make bench`, `make bench ARGS=core`, and
-`make bench ARGS=server`. `tests/load/test_coverage.py` holds the comments and this table together.
+A row is named as in the suite that has it: `make bench`, and with `ARGS=core`, `ARGS=server` or
+`ARGS=channels`. `tests/load/test_coverage.py` holds the comments and this table together.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ ROWS: Final = {
     "_http.hosts": "request URL",
     "_http.negotiation": "gzip of 1 KB of JSON",
     "applications": "text, 3",
+    "channels.subscriptions": "unix://",
+    "channels.unix": "unix://",
     "datastructures.headers": "request headers, 12 look-ups",
     "endpoints": "HTTPEndpoint",
     "formparsers._headers": "multipart, 5 fields and 1 MB",

@@ -21,11 +21,15 @@ ALLOWED: dict[str, tuple[str, Any]] = {
     "SERVICE_NAME": ("Harbour 2", "Harbour 2"),
     "HOST": ("::1", "::1"),
     "PORT": ("8080", 8080),
+    "UDS": ("/run/slipway/web.sock", "/run/slipway/web.sock"),
+    "HTTP": ("ZTTP", "zttp"),
     "WEB_CONCURRENCY": ("3", 3),
     "METRICS_HOST": ("my-host.example", "my-host.example"),
     "METRICS_PORT": ("0", 0),
     "LOG_LEVEL": ("warning", "WARNING"),
     "LOG_FORMAT": ("JSON", "json"),
+    "LOG_PROBES": ("no", False),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ("http://otel:4318/v1", "http://otel:4318/v1"),
     "DEBUG": ("yes", True),
     "MAX_BODY_BYTES": ("10", 10),
     "ALLOWED_HOSTS": ("example.com, *.example.org", ("example.com", "*.example.org")),
@@ -37,8 +41,9 @@ ALLOWED: dict[str, tuple[str, Any]] = {
     "READINESS_TIMEOUT": ("0.5", 0.5),
     "WORKER_TIMEOUT": ("60", 60),
     "GRACEFUL_TIMEOUT": ("5", 5),
+    "STOP_GRACE_PERIOD": ("60", 60),
     "DRAIN_SECONDS": ("0", 0.0),
-    "KEEPALIVE": ("5", 5),
+    "KEEPALIVE": ("20", 20),
     "FIRST_BYTE_TIMEOUT": ("5", 5),
     "HEADER_TIMEOUT": ("5", 5),
     "BODY_TIMEOUT": ("5", 5),
@@ -46,6 +51,8 @@ ALLOWED: dict[str, tuple[str, Any]] = {
     "MAX_REQUESTS": ("0", 0),
     "MAX_REQUESTS_JITTER": ("0", 0),
     "MAX_RSS": ("0", 0),
+    "JOBS_URL": ("postgresql://u:p@db/jobs", "postgresql://u:p@db/jobs"),
+    "JOBS_CONCURRENCY": ("1", 1),
     "FORWARDED_ALLOW_IPS": ("10.0.0.0/8, ::1", "10.0.0.0/8,::1"),
     "GIT_REVISION": ("3f9c1ab", "3f9c1ab"),
 }
@@ -53,11 +60,15 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "SERVICE_NAME": ("<b>", "a" * 64, "$name"),
     "HOST": ("127.0.0.1:80", "a b", "999.1.1.1", "12", "http://x", "-x", "[::1]", "::g"),
     "PORT": ("0", "65536", "-1", "+1", "1_0", "1.0", "abc", "٣", "9" * 5000),
+    "UDS": ("web.sock", "unix:/web.sock", "/", "/a b", "/" + "a" * 100, "/ä"),
+    "HTTP": ("h11", "auto"),
     "WEB_CONCURRENCY": ("0", "257", "auto"),
     "METRICS_HOST": ("*", "127.0.0.1/8"),
     "METRICS_PORT": ("65536", "off"),
     "LOG_LEVEL": ("loud", "10"),
     "LOG_FORMAT": ("xml",),
+    "LOG_PROBES": ("some",),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ("otel:4318", "grpc://otel:4317", "http://u:p@otel", "http://"),
     "DEBUG": ("maybe", "2"),
     "MAX_BODY_BYTES": ("0", "1MB", str(2**31)),
     "ALLOWED_HOSTS": ("a b", "example.com:80", "http://a", "a,,b", "*.*.a"),
@@ -67,8 +78,9 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "MAX_IN_FLIGHT": ("0", "x"),
     "REQUEST_TIMEOUT": ("0", "x"),
     "READINESS_TIMEOUT": ("0", "nan", "inf", "1e1", "60.1", "-1"),
-    "WORKER_TIMEOUT": ("0", "3601", "30s"),
+    "WORKER_TIMEOUT": ("0", "2", "3601", "30s"),
     "GRACEFUL_TIMEOUT": ("0", "x"),
+    "STOP_GRACE_PERIOD": ("0", "35s"),
     "DRAIN_SECONDS": ("-1", "60.1", "x"),
     "KEEPALIVE": ("0", "x"),
     "FIRST_BYTE_TIMEOUT": ("0", "x"),
@@ -78,9 +90,28 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "MAX_REQUESTS": ("-1", "x"),
     "MAX_REQUESTS_JITTER": ("-1", "x"),
     "MAX_RSS": ("-1", "1GB"),
+    "JOBS_URL": (
+        "jobs.sqlite",
+        "sqlite://",
+        "sqlite:///",
+        "mysql://u:p@db/jobs",
+        "postgresql://db",
+    ),
+    "JOBS_CONCURRENCY": ("0", "1001", "many"),
     "FORWARDED_ALLOW_IPS": ("localhost", "10.0.0.0/33", "*,::1", "10.0.0.1,"),
     "GIT_REVISION": ("$HOME", "a b", "a" * 65),
 }
+
+# These may hold a password.
+SECRET = {item.metadata["env"] for item in FIELDS if item.metadata["secret"]}
+
+
+def test_a_password_is_neither_in_an_error_nor_in_the_repr() -> None:
+    assert "JOBS_URL" in SECRET
+    assert "hidden" not in repr(load_settings({"JOBS_URL": "postgresql://u:hidden@db/jobs"}))
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"JOBS_URL": "postgres://u:hidden@db/jobs"})
+    assert "hidden" not in str(caught.value)
 
 
 def test_every_variable_is_in_the_tables_of_this_test() -> None:
@@ -128,7 +159,8 @@ def test_a_wrong_value_is_refused_in_one_line_with_variable_value_and_remedy(
         load_settings({env: text})
 
     message = str(caught.value)
-    assert message.startswith(f"{env}={text!r} is not allowed: use ")
+    given = env if env in SECRET else f"{env}={text!r}"
+    assert message.startswith(f"{given} is not allowed: use ")
     assert len(message.splitlines()) == 1
     assert caught.value.__suppress_context__
 
@@ -158,6 +190,18 @@ LONG_DRAIN = (
     "DRAIN_SECONDS=5.0 is not allowed with GRACEFUL_TIMEOUT=5: use a smaller DRAIN_SECONDS "
     "or a larger GRACEFUL_TIMEOUT"
 )
+KILLED_EARLY = (
+    "GRACEFUL_TIMEOUT=40 is not allowed with STOP_GRACE_PERIOD=35: use a smaller GRACEFUL_TIMEOUT "
+    "or a larger STOP_GRACE_PERIOD"
+)
+SLOW_HEADER = (
+    "HEADER_TIMEOUT=76 is not allowed with KEEPALIVE=75: use a smaller HEADER_TIMEOUT "
+    "or a larger KEEPALIVE"
+)
+SHORT_KEEPALIVE = (
+    "FIRST_BYTE_TIMEOUT=15 is not allowed with KEEPALIVE=14: use a smaller FIRST_BYTE_TIMEOUT "
+    "or a larger KEEPALIVE"
+)
 WIDE_JITTER = "MAX_REQUESTS_JITTER=4000 is not allowed with MAX_REQUESTS=100: use at most 100"
 
 
@@ -165,7 +209,10 @@ WIDE_JITTER = "MAX_REQUESTS_JITTER=4000 is not allowed with MAX_REQUESTS=100: us
     ("environ", "message"),
     [
         ({"GRACEFUL_TIMEOUT": "30"}, LONG_GRACE),
+        ({"GRACEFUL_TIMEOUT": "40", "WORKER_TIMEOUT": "60"}, KILLED_EARLY),
         ({"DRAIN_SECONDS": "5", "GRACEFUL_TIMEOUT": "5"}, LONG_DRAIN),
+        ({"HEADER_TIMEOUT": "76"}, SLOW_HEADER),
+        ({"KEEPALIVE": "14"}, SHORT_KEEPALIVE),
         ({"MAX_REQUESTS": "100"}, WIDE_JITTER),
         ({"PORT": "9000"}, SAME_PORT),
         ({"PORT": "9000", "HOST": "0.0.0.0"}, SAME_PORT),
@@ -186,6 +233,9 @@ def test_settings_that_contradict_each_other_are_refused(
     [
         {"GRACEFUL_TIMEOUT": "30", "WORKER_TIMEOUT": "31"},
         {"DRAIN_SECONDS": "4.9", "GRACEFUL_TIMEOUT": "5"},
+        {"GRACEFUL_TIMEOUT": "30", "WORKER_TIMEOUT": "60", "STOP_GRACE_PERIOD": "31"},
+        {"KEEPALIVE": "15"},
+        {"PORT": "9000", "UDS": "/run/web.sock"},
         {"MAX_REQUESTS": "100", "MAX_REQUESTS_JITTER": "100"},
         {"MAX_REQUESTS": "0"},
         {"PORT": "9000", "HOST": "127.0.0.2"},

@@ -105,6 +105,8 @@ REQUIREMENTS: Final = {
     "framework.rate_limits.redis": frozenset({"anyio", "redis"}),
     "framework.templating": frozenset({"anyio", "jinja2", "msgspec"}),
     "framework.testclient.*": frozenset({"anyio", "httpx2"}),
+    "framework.channels.redis": frozenset({"anyio", "msgspec", "redis"}),
+    "framework.observability.telemetry": frozenset({"anyio", "opentelemetry"}),
     "framework.observability.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
     "framework.server.*": frozenset(
         {"anyio", "gunicorn", "httptools", "uvicorn", "uvicorn_worker", "uvloop", "websockets"}
@@ -114,6 +116,7 @@ REQUIREMENTS: Final = {
     "app.settings": frozenset(),
     "app.problems": frozenset({"msgspec"}),
     "app.main": frozenset({"anyio", "msgspec", "structlog"}),
+    "app.jobs.*": frozenset({"dbos", "msgspec", "sqlalchemy"}),
     "app.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
 }
 OTHER_FRAMEWORKS: Final = frozenset({"starlette", "fastapi", "litestar", "blacksheep", "falcon"})

@@ -53,7 +53,8 @@ def run_drill(name: str, folder: Path, *, stock: bool) -> Report:
             runner.run(_limit(DRILLS[name], report))
     except (OSError, AssertionError) as exc:
         # A time-out, mostly: something did not happen at all.
-        report.expect(False, f"it comes to its end ({exc!r})")
+        reason = str(exc).partition("\n")[0]
+        report.expect(False, f"it comes to its end ({type(exc).__name__}: {reason})")
     return report
 
 
@@ -76,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     begun_at = time.monotonic()
     failed = 0
     with tempfile.TemporaryDirectory(prefix="drills-") as folder:
-        for name in options.names or DRILLS:
+        for name in dict.fromkeys(options.names or DRILLS):
             report = run_drill(name, Path(folder) / name, stock=options.stock)
             failed += bool(report.problems)
             sys.stdout.write(f"{report.format()}\n")

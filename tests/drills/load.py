@@ -83,12 +83,12 @@ class Load:
         return [sample for sample in self.samples if sample.failure]
 
     def describe(self) -> str:
-        """Say how many failed, in which ways, and how long the others took."""
+        """Say how many failed, in which ways, how long the others took, and how late they began."""
         text = f"{len(self.failed)} of {len(self.samples)} failed"
         if self.failed:
             kinds = collections.Counter(sample.failure for sample in self.failed)
             text += f" ({', '.join(f'{count} {kind}' for kind, count in kinds.most_common())})"
-        return f"{text}, {describe_latency(self.samples)}"
+        return f"{text}, {describe_latency(self.samples)}, late {self.lag * 1000:.0f} ms"
 
     async def _tick(self) -> None:
         due_at = time.monotonic()

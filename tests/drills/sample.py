@@ -25,8 +25,7 @@ STARTUP_SECONDS: Final = float(os.environ.get("STARTUP_SECONDS", "0"))
 PLACES: Final = int(os.environ.get("PLACES", "0"))
 """Requests that are admitted at once; 0 is all."""
 
-LARGE_CHUNK: Final = bytes(64 * 1024)
-LARGE_CHUNKS: Final = 800
+_CHUNK: Final = bytes(64 * 1024)
 
 
 def answer(status: int = 200) -> JSONResponse:
@@ -70,12 +69,17 @@ async def take(request: Request) -> Response:
 
 
 async def give_large(request: Request) -> Response:
-    return StreamingResponse(_count_out())
+    query = request.query_params
+    return StreamingResponse(_give(int(query["bytes"]), query.get("name")))
 
 
-async def _count_out() -> AsyncIterator[bytes]:
-    for _ in range(LARGE_CHUNKS):
-        yield LARGE_CHUNK
+async def _give(size: int, name: str | None) -> AsyncIterator[bytes]:
+    try:
+        for _ in range(size // len(_CHUNK)):
+            yield _CHUNK
+    finally:
+        if name is not None:
+            (FOLDER / f"left-{name}").touch()
 
 
 async def stream_events(request: Request) -> Response:

@@ -59,6 +59,7 @@ class Service:
         command: tuple[str, ...] = (*GUNICORN, "tests.e2e.sample:app"),
         env: Mapping[str, str] | None = None,
     ) -> None:
+        self.host = (env or {}).get("HOST", "127.0.0.1")
         self.port = find_free_port()
         self.metrics_port = find_free_port()
         self.folder = folder
@@ -132,7 +133,7 @@ class Service:
 
     def get(self, path: str, *, port: int | None = None) -> tuple[int, bytes]:
         """Ask over a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
+        connection = http.client.HTTPConnection(self.host, port or self.port, timeout=10)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

@@ -197,6 +197,12 @@ def test_values_of_every_day_become_json(value: Any, text: str) -> None:
     assert bytes(JSONResponse(value).body).decode() == text
 
 
+@pytest.mark.parametrize("value", [b"{}", bytearray(b"{}"), memoryview(b"{}")])
+def test_bytes_are_not_encoded_once_more(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"Object of type \w+ is not JSON serializable"):
+        JSONResponse(value)
+
+
 def test_what_is_no_json_is_named() -> None:
     with pytest.raises(TypeError, match="object is not JSON serializable"):
         JSONResponse({"a": object()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from load.bench.cases import list_cases
+from load.bench.channels import SYSTEMS
 from load.bench.core.cases import list_cases as list_core_cases
 from load.bench.coverage import ROWS
 from load.bench.server import SETUPS
@@ -33,5 +34,5 @@ def test_no_row_is_named_for_an_optimisation_that_is_gone() -> None:
 
 def test_every_named_row_is_there() -> None:
     rows = {case.name for case in list_cases(own=True)} | {case.name for case in list_core_cases()}
-    rows |= {setup.name for setup in SETUPS}
+    rows |= {setup.name for setup in SETUPS} | {system.name for system in SYSTEMS}
     assert not sorted(set(ROWS.values()) - rows)

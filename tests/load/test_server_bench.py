@@ -10,6 +10,8 @@ import pytest
 from load.bench import generator
 from load.bench.client import is_complete
 from load.bench.server import (
+    BARS,
+    HARDENED,
     OBSERVED,
     OWN,
     REFERENCE,
@@ -79,6 +81,27 @@ def test_ratios_are_paired_turn_by_turn() -> None:
         OWN.name: [(90.0, None), (9.0, None), (90.0, None)],
     }
     assert build_rows(samples)[2] == [OWN.name, "90", "0.90x", "-"]
+
+
+@pytest.mark.parametrize(
+    ("hardened", "own", "verdicts"),
+    [
+        (100.0, 95.0, ["PASS", "PASS"]),
+        (99.0, 95.0, ["FAIL", "PASS"]),
+        (100.0, 94.0, ["PASS", "FAIL"]),
+    ],
+)
+def test_the_protocol_and_the_application_have_a_bar_each(
+    hardened: float, own: float, verdicts: list[str]
+) -> None:
+    samples: dict[str, list[tuple[float, float | None]]] = {
+        REFERENCE.name: [(100.0, None)],
+        HARDENED.name: [(hardened, None)],
+        OWN.name: [(own, None)],
+    }
+    judged = [bar.judge(samples) for bar in BARS]
+    assert [line.split()[0] for _, line in judged] == verdicts
+    assert [met for met, _ in judged] == [verdict == "PASS" for verdict in verdicts]
 
 
 def test_the_report_of_wrk_is_read() -> None:

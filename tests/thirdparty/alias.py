@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import MappingProxyType, ModuleType
@@ -29,12 +29,6 @@ _UTILS: Final = MappingProxyType(
 _PACKAGES_OF_ONE_MODULE: Final = frozenset(
     f"{FRAMEWORK}.{name}" for name in ("datastructures", "formparsers", "responses", "routing")
 )
-# Not built yet, but imported by packages that then use nothing of it: names with nothing behind them.
-STAND_INS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
-    {
-        "middleware.authentication": ("AuthenticationMiddleware",),
-    }
-)
 
 
 def is_built(name: str) -> bool:
@@ -52,7 +46,7 @@ class AliasFinder(MetaPathFinder):
         package, _, name = fullname.partition(".")
         if package != ALIAS:
             return None
-        if name and name != "_utils" and name not in STAND_INS and not is_built(name):
+        if name and name != "_utils" and not is_built(name):
             raise ModuleNotFoundError(
                 f"No module named {FRAMEWORK}.{name} (imported as {fullname})", name=fullname
             )
@@ -72,10 +66,6 @@ class AliasLoader(Loader):
         if self.name == "_utils":
             names = {name: _import_name(module, name) for name, module in _UTILS.items()}
             return _build_module(spec.name, names)
-        if not is_built(self.name):
-            return _build_module(
-                spec.name, {name: _stand_in(name) for name in STAND_INS[self.name]}
-            )
         module = importlib.import_module(f"{FRAMEWORK}.{self.name}")
         self.own_spec = module.__spec__
         return module
@@ -107,13 +97,6 @@ def _build_module(name: str, names: Mapping[str, Any]) -> ModuleType:
     module = ModuleType(name)
     vars(module).update(names)
     return module
-
-
-def _stand_in(name: str) -> type:
-    def refuse(self: Any, *args: Any, **kwargs: Any) -> None:
-        raise RuntimeError(f"{name} is not built yet")
-
-    return type(name, (), {"__init__": refuse})
 
 
 def find_real_modules() -> list[str]:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.thirdparty import alias, waiting
+from tests.thirdparty import alias
 
 LIBRARY = os.environ["SLIPWAY_CHECKED_LIBRARY"]
 if LIBRARY == alias.FRAMEWORK:
@@ -22,13 +21,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the mark of the checks that the real Starlette cannot pass."""
     config.addinivalue_line(
         "markers", "difference(reason): a row of 'Differences from Starlette', where this fails"
-    )
-
-
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out the checks of what the framework does not have yet."""
-    return (
-        True if LIBRARY == alias.FRAMEWORK and waiting.find_missing(collection_path.name) else None
     )
 
 

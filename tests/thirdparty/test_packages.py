@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.thirdparty import alias, environment, waiting
+from tests.thirdparty import alias, environment
 
 CHECKS = Path(__file__).with_name("checks")
 RUN_TIMEOUT_SECONDS = 120
@@ -45,14 +45,3 @@ def test_the_checks_pass(python: Path, library: str, chosen: str) -> None:
         timeout=RUN_TIMEOUT_SECONDS,
     )
     assert done.returncode == 0, done.stdout
-
-
-@pytest.mark.parametrize("name", alias.STAND_INS)
-def test_a_stand_in_stands_for_what_is_not_built(name: str) -> None:
-    assert not alias.is_built(name), f"take {name!r} out of STAND_INS in tests/thirdparty/alias.py"
-
-
-@pytest.mark.parametrize(("check", "modules"), waiting.NEEDED_MODULES.items())
-def test_a_check_waits_for_what_is_not_built(check: str, modules: tuple[str, ...]) -> None:
-    assert (CHECKS / check).is_file()
-    assert waiting.find_missing(check), f"{modules} are built: take {check} out of NEEDED_MODULES"

@@ -9,7 +9,9 @@ from typing import Final, Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from framework.exceptions import ClientDisconnect
 from framework.server.http.fields import build_status_line, encode_field_line
+from framework.server.http.head import HTTP_1_0
 from framework.types import ASGIApp, Message, Scope
 
 __all__ = ["CycleOwner", "RequestCycle"]
@@ -53,6 +55,7 @@ class RequestCycle:
     """
 
     __slots__ = (
+        "_ends_with_connection",
         "_event",
         "_head",
         "_is_chunked",
@@ -64,6 +67,7 @@ class RequestCycle:
         "keep_alive",
         "more_body",
         "owner",
+        "refused_with",
         "response_complete",
         "response_started",
         "scope",
@@ -81,12 +85,15 @@ class RequestCycle:
         self.more_body = True
         self.has_news = False
         self.disconnected = False
+        self.refused_with = 0
+        """The status with which the server has answered in place of the application."""
         self.response_started = False
         self.response_complete = False
         self.task: asyncio.Task[None] | None = None
         self._event: asyncio.Event | None = None
         self._head: bytes | None = None
         self._is_chunked = False
+        self._ends_with_connection = False
         self._left = 0
 
     def add_body(self, data: bytes) -> int:
@@ -117,8 +124,10 @@ class RequestCycle:
         except asyncio.CancelledError:
             # The server is stopping and this request has not ended in time.
             self._fail(503)
-        except BaseException:  # a worker outlives what its application does
-            _logger.exception("Exception in ASGI application")
+        except BaseException as exc:  # a worker outlives what its application does
+            # That a client went away is no fault of the application.
+            if not (self.disconnected and isinstance(exc, ClientDisconnect)):
+                _logger.exception("Exception in ASGI application")
             self._fail(500)
         finally:
             self.owner.on_cycle_ended(self)
@@ -171,12 +180,13 @@ class RequestCycle:
         for name, value in headers:
             line = encode_field_line(name, value)
             if line.startswith(b"content-length:"):
-                if not value.isdigit():
-                    raise ValueError(f"content-length {value!r} is not allowed; use digits")
-                length = int(value)
-            elif line.startswith(b"transfer-encoding:"):
-                is_chunked = value.lower() == b"chunked"
-            elif line.startswith(b"connection:"):
+                length = _read_length(value, length)
+                continue
+            if line.startswith(b"transfer-encoding:"):
+                # How the message is framed is decided here, and said once.
+                is_chunked = True
+                continue
+            if line.startswith(b"connection:"):
                 says_close = says_close or b"close" in value.lower()
             lines.append(line)
         if self.expects_continue:
@@ -186,28 +196,40 @@ class RequestCycle:
             self.keep_alive = False
         elif not self.keep_alive:
             lines.append(b"connection: close\r\n")
-        if self.scope["method"] == "HEAD" or status in (204, 304):
-            is_chunked, length = False, None
-            self._left = -1
-        elif is_chunked:
-            self._is_chunked = True
-        elif length is None:
-            self._is_chunked = True
-            lines.append(b"transfer-encoding: chunked\r\n")
-        else:
-            self._left = length
-        lines.append(b"\r\n")
+        lines.append(self._frame(status, None if is_chunked else length))
         self.response_started = True
         self.expects_continue = False
         head = b"".join(lines)
-        if self._is_chunked:
+        if self._is_chunked or self._ends_with_connection:
             # A stream may have its first part much later; the client is to know that it is open.
             self._write(head)
         else:
             self._head = head
 
+    def _frame(self, status: int, length: int | None) -> bytes:
+        """Decide how the client finds the end of the response; return the line about it.
+
+        RFC 9110 section 8.6: a 204 has no Content-Length. RFC 9112 section 6.1: a client of HTTP/1.0
+        knows no chunks, its response ends with the connection.
+        """
+        line = b"" if length is None else b"content-length: %d\r\n" % length
+        if self.scope["method"] == "HEAD" or status in (204, 304):
+            self._left = -1
+            line = b"" if status == 204 else line
+        elif length is not None:
+            self._left = length
+        elif self.scope["http_version"] == HTTP_1_0:
+            self._ends_with_connection = True
+        else:
+            self._is_chunked = True
+            line = b"transfer-encoding: chunked\r\n"
+        return line + b"\r\n"
+
     def _write_body(self, body: bytes, more_body: bool) -> None:
-        if self._is_chunked:
+        if self._ends_with_connection:
+            if body:
+                self._write(body)
+        elif self._is_chunked:
             size = len(body)
             if size:
                 end = b"\r\n" if more_body else b"\r\n" + _LAST_CHUNK
@@ -260,6 +282,15 @@ class RequestCycle:
         self._head = None
         body = b"Internal Server Error" if status == 500 else b"Service Unavailable"
         length = (b"content-length", b"%d" % len(body))
-        self._is_chunked = False
+        self._is_chunked = self._ends_with_connection = False
         self._begin(status, (*_ERROR_HEADERS, length))
         self._write_body(body, more_body=False)
+
+
+def _read_length(value: bytes, earlier: int | None) -> int:
+    if not value.isdigit():
+        raise ValueError(f"content-length {value!r} is not allowed; use digits")
+    length = int(value)
+    if earlier is not None and earlier != length:
+        raise ValueError(f"content-length {value!r} is not allowed beside {earlier}; send one")
+    return length

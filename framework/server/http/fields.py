@@ -42,17 +42,20 @@ _lines: Final[dict[tuple[bytes, bytes], bytes]] = {}
 _STATUS_LINES: Final = {
     status: b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode("ascii"))
     for status, phrase in {
-        **dict.fromkeys(range(100, 600), ""),
-        **{status.value: status.phrase for status in HTTPStatus},
+        **dict.fromkeys(range(200, 600), ""),
+        **{status.value: status.phrase for status in HTTPStatus if status.value >= 200},
     }.items()
 }
 
 
 def build_status_line(status: int) -> bytes:
-    """Return the status line. Raises `ValueError` when `status` is not from 100 to 599."""
+    """Return the status line. Raises `ValueError` when `status` is not from 200 to 599.
+
+    What is below 200 is no answer: the client would wait for another one.
+    """
     line = _STATUS_LINES.get(status)
     if line is None:
-        raise ValueError(f"status {status!r} is not allowed; use a number from 100 to 599")
+        raise ValueError(f"status {status!r} is not allowed; use a number from 200 to 599")
     return line
 
 

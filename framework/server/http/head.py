@@ -81,6 +81,8 @@ def split_target(method: bytes, target: bytes, host: bytes | None) -> tuple[str,
     Raises:
         RefusedError: it is in another form.
     """
+    if method == b"CONNECT":
+        raise RefusedError(refusals.BAD_TARGET)
     if target[:1] != b"/":
         if target == b"*" and method == b"OPTIONS":
             return "*", b"*", b""
@@ -132,13 +134,14 @@ def build_head(
     target: bytes,
     fields: Iterable[tuple[bytes, bytes]],
     *,
-    without: frozenset[bytes],
+    without: frozenset[bytes] = frozenset(),
+    added: Iterable[tuple[bytes, bytes]] = (),
 ) -> bytes:
-    """Return the header of a request as bytes, without some of its fields."""
+    """Return the header of a request as bytes, without some of its fields, with others."""
+    kept = [field for field in fields if field[0] not in without]
     lines = [method, b" ", target, LINE_ENDS["1.1"]]
-    for name, value in fields:
-        if name not in without:
-            lines += (name, b": ", value, b"\r\n")
+    for name, value in (*kept, *added):
+        lines += (name, b": ", value, b"\r\n")
     return b"".join([*lines, b"\r\n"])
 
 

@@ -14,13 +14,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from framework.observability.health import readiness
+from framework.server.forwarded import ForwardedMiddleware
 from framework.server.http import refusals
 from framework.server.http.cycle import RequestCycle
 from framework.server.http.fields import default_fields
 from framework.server.http.head import answer_server_options, build_head
 from framework.server.http.limits import HttpLimits
 from framework.server.http.reader import BODY, HEAD, IDLE, RequestHead, RequestReader
-from framework.server.http.refusals import Refusal, RefusalLog, RefusedError
+from framework.server.http.refusals import Refusal, RefusedError, record_refusal
 from framework.server.http.stall import StallWatch
 from framework.types import ASGIApp
 
@@ -31,7 +32,8 @@ __all__ = ["HardenedHttpProtocol"]
 _FIRST_REQUEST_SECONDS: Final = 1.0
 _NEXT_REQUEST_SECONDS: Final = 0.05
 
-_refusal_log: Final = RefusalLog()
+# Ours in a gunicorn worker, uvicorn's own elsewhere.
+_FORWARDING: Final = (ForwardedMiddleware, ProxyHeadersMiddleware)
 
 
 class HardenedHttpProtocol(HttpToolsProtocol):
@@ -64,7 +66,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         app: Any = config.loaded_app
         self.forwarded_app: Any = app
         # PERF: without X-Forwarded-* there is nothing for that middleware to do.
-        self.direct_app: Any = app.app if isinstance(app, ProxyHeadersMiddleware) else app
+        self.direct_app: Any = app.app if isinstance(app, _FORWARDING) else app
         self.written = 0
         """Bytes given to the transport."""
         self.stall = StallWatch(limits.stalled_seconds, limits.read_rate)
@@ -108,6 +110,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.wake()
+        self.running = self.latest = None
         self.waiting.clear()
         self.flow.resume_writing()
         self.is_over = True
@@ -142,12 +145,9 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             if reader.seconds > limits.header_seconds:
                 self.refuse(refusals.SLOW_HEADER)
         elif reader.stage == BODY:
-            late = reader.seconds - limits.body_grace_seconds
-            if (
-                late > 0
-                and reader.body_bytes < late * limits.body_rate
-                and not self._is_waited_for()
-            ):
+            if self._is_waited_for():
+                reader.seconds = 0
+            elif reader.is_body_slow():
                 self.refuse(refusals.SLOW_BODY)
         elif self.running is None:
             patience = self.timeout_keep_alive if reader.count else limits.first_byte_seconds
@@ -238,7 +238,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
         self.reader.close()
-        handshake = build_head(head.method, head.target, head.fields, without=frozenset())
+        handshake = build_head(head.method, head.target, head.fields)
         protocol.data_received(handshake + rest)
 
     # Exchanges
@@ -276,19 +276,25 @@ class HardenedHttpProtocol(HttpToolsProtocol):
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer the request that is being read with an error, after those before it."""
-        _refusal_log.write(refusal, self.client)
         self.is_over = True
         cycle = self.latest
+        line = self.reader.find_request_line()
         if self.reader.stage == BODY and cycle is not None:
             if self.waiting:
                 self.waiting.pop()
+                line = cycle.scope["method"], cycle.scope["path"]
             else:
+                # The access line of a request that the application has is written around that.
                 cycle.disconnected = True
+                cycle.refused_with = refusal.status
                 cycle.wake()
                 self.running = None
+                line = None
                 if cycle.response_started:
                     self._close_in_order()
                     return
+        if line is not None:
+            record_refusal(refusal, self.client, *line)
         if self.running is None:
             self._say_last_words(refusal)
         else:
@@ -317,7 +323,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
 
     def _discard(self, size: int) -> None:
         self.discarded_bytes += size
-        if self.running is None and self.discarded_bytes > self.limits.discarded_body:
+        if self.discarded_bytes > self.limits.discarded_body:
             self.transport.close()
 
     def _has_last_request(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final, Protocol
+from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
@@ -94,10 +95,12 @@ class RequestReader:
         """Requests whose header was in order."""
         self.body_bytes = 0
         """Bytes of the body of the last one."""
+        self._slow_from = 0
         self._parser = HttpRequestParser(self)
         self._url = b""
         self._fields: list[tuple[bytes, bytes]] = []
         self._watched: dict[bytes, bytes] = {}
+        self._dropped_fields = 0
         self._host: bytes | None = None
         self._head_bytes = 0
         # The packet that is being parsed, and those before it that hold the begin of its header.
@@ -107,6 +110,7 @@ class RequestReader:
         self._foreign_bytes = 0
         self._is_chunked = False
         self._packet_body_bytes = 0
+        self._packet_body_at = 0
         self._overhead_bytes = 0
         self._upgrade: RequestHead | None = None
 
@@ -117,7 +121,7 @@ class RequestReader:
         if was_idle:
             self._begins_packet = True
         self._packet = data
-        self._packet_body_bytes = 0
+        self._packet_body_bytes = self._packet_body_at = 0
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as exc:
@@ -132,14 +136,32 @@ class RequestReader:
             self._keep_head(data)
         elif self._is_chunked:
             self._count_overhead()
+            # What one packet has left over is no credit for the next.
+            self._overhead_bytes = max(0, self._overhead_bytes)
         elif was_idle and self.count == count:
             self._overhead_bytes += len(data)
             if self._overhead_bytes > _MAX_BLANK_BYTES:
                 raise RefusedError(refusals.BAD_REQUEST_LINE)
 
     def close(self) -> None:
-        """Let go of the parser, which refers to this object."""
-        self._parser = None  # type: ignore[assignment]
+        """Let go of what refers to this object, so that no collector is needed to free it."""
+        self._parser = self.sink = None  # type: ignore[assignment]
+
+    def is_body_slow(self) -> bool:
+        """Say, once a second, whether the body has come too slowly since this was last looked at."""
+        limits = self.limits
+        if self.seconds < limits.body_grace_seconds:
+            return False
+        progress = self.body_bytes - self._slow_from
+        self.seconds, self._slow_from = 0, self.body_bytes
+        return progress < limits.body_rate * limits.body_grace_seconds
+
+    def find_request_line(self) -> tuple[str | None, str | None]:
+        """Return method and path of the request whose header is read, as far as they are known."""
+        if self.stage != HEAD or not self._url:
+            return None, None
+        path = self._url.partition(b"?")[0].decode("latin-1")
+        return self._parser.get_method().decode("ascii"), unquote(path)
 
     # Callbacks of the parser
 
@@ -147,7 +169,7 @@ class RequestReader:
         """Begin a request."""
         self.stage = HEAD
         self.seconds = 0
-        self._head_bytes = self._foreign_bytes = 0
+        self._head_bytes = self._foreign_bytes = self._dropped_fields = 0
         self._url = b""
         self._fields = []
         self._watched = {}
@@ -169,8 +191,11 @@ class RequestReader:
             if self._head_bytes > self.limits.header_section:
                 raise RefusedError(refusals.LARGE_HEADER)
             return
+        if len(self._fields) + self._dropped_fields >= self.limits.header_count:
+            raise RefusedError(refusals.MANY_FIELDS)
         # Some applications take "X_Forwarded_For" for the field with hyphens (CVE-2026-3902).
         if b"_" in name:
+            self._dropped_fields += 1
             return
         name = name.lower()
         if name in WATCHED_FIELDS:
@@ -192,8 +217,6 @@ class RequestReader:
             check_line(line, raw, begins=self._begins_packet)
         if len(line) > limits.request_line:
             raise RefusedError(refusals.LONG_TARGET)
-        if len(self._fields) > limits.header_count:
-            raise RefusedError(refusals.MANY_FIELDS)
         if self._head_bytes > limits.header_section:
             raise RefusedError(refusals.LARGE_HEADER)
         watched = self._watched
@@ -215,7 +238,7 @@ class RequestReader:
             return
         self.sink.begin_request(head)
         self.stage = BODY
-        self.seconds = self.body_bytes = self._head_bytes = 0
+        self.seconds = self.body_bytes = self._slow_from = self._head_bytes = 0
         self.count += 1
 
     def on_chunk_header(self) -> None:
@@ -233,7 +256,9 @@ class RequestReader:
         if self._upgrade is not None:
             return
         if self._is_chunked:
-            self._count_overhead()
+            # What belongs to the next request in the packet must not be counted.
+            if b" HTTP/1." not in self._packet[self._packet_body_at :]:
+                self._count_overhead()
             self._is_chunked = False
         self.stage = IDLE
         self.seconds = self._overhead_bytes = 0
@@ -252,7 +277,8 @@ class RequestReader:
         self._packet_body_bytes = 0
         # What this packet has before the body does not count.
         end = raw.find(b"\r\n\r\n", raw.find(line)) + 4
-        self._overhead_bytes = len(self._begun_head) - end
+        self._packet_body_at = end - len(self._begun_head)
+        self._overhead_bytes = -self._packet_body_at
 
     def _keep_head(self, data: bytes) -> None:
         """Keep the begin of a header, to see its request line when it is complete."""
@@ -270,6 +296,9 @@ class RequestReader:
             raise RefusedError(refusals.BAD_REQUEST)
         watched = head.watched
         self.stage = IDLE
+        if head.version == HTTP_1_0:
+            # It has no such wishes (RFC 9110 section 7.8), and the parser has gone too far.
+            raise RefusedError(refusals.BAD_REQUEST)
         if watched[b"upgrade"].lower() == b"websocket":
             if b"transfer-encoding" in watched or watched.get(b"content-length", b"0") != b"0":
                 raise RefusedError(refusals.BAD_UPGRADE)
@@ -278,5 +307,8 @@ class RequestReader:
         # Such wishes may be ignored (RFC 9110 section 7.8). The parser has not looked at the body, so
         # that it is asked again, about a request without the wish.
         self._parser = HttpRequestParser(self)
-        plain = build_head(head.method, head.target, head.fields, without=UPGRADE_FIELDS)
+        ends = () if head.keep_alive else ((b"connection", b"close"),)
+        plain = build_head(
+            head.method, head.target, head.fields, without=UPGRADE_FIELDS, added=ends
+        )
         self.feed(plain + rest)

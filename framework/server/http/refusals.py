@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from http import HTTPStatus
 from typing import Final
 
-from framework.observability.logging import get_logger
+from framework.observability._access import access_lines
+from framework.observability.metrics import UNMATCHED_ROUTE, Counter
 
-__all__ = ["Refusal", "RefusalLog", "RefusedError"]
+__all__ = ["Refusal", "RefusedError", "record_refusal"]
 
-_WINDOW_SECONDS: Final = 10.0
-_LINES_IN_WINDOW: Final = 5
-
-_log = get_logger("framework.server")
+_refused = Counter(
+    "http_refused_requests_total",
+    "Requests that the server refused without asking the application.",
+    ("status",),
+)
 
 
 class Refusal:
@@ -24,12 +25,13 @@ class Refusal:
         reason: what is wrong, for the client and for the log. It never quotes the client.
     """
 
-    __slots__ = ("_begin", "_end", "reason", "status")
+    __slots__ = ("_begin", "_end", "reason", "size", "status")
 
     def __init__(self, status: int, reason: str) -> None:
         self.status = status
         self.reason = reason
         body = f"{reason}\n".encode("ascii")
+        self.size = len(body)
         self._begin = b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode("ascii"))
         self._end = (
             b"content-type: text/plain; charset=utf-8\r\n"
@@ -49,34 +51,27 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
-class RefusalLog:
-    """Writes a line for a refusal, and for a flood of them a few with a count of the others."""
+def record_refusal(
+    refusal: Refusal, client: tuple[str, int] | None, method: str | None, path: str | None
+) -> None:
+    """Count a refusal and write the access line of the request, which no application has seen.
 
-    __slots__ = ("_count", "_end")
-
-    def __init__(self) -> None:
-        self._end = 0.0
-        self._count = 0
-
-    def write(self, refusal: Refusal, client: tuple[str, int] | None) -> None:
-        """Write a line, unless there were many in the last seconds."""
-        now = time.monotonic()
-        suppressed = 0
-        if now >= self._end:
-            suppressed = max(0, self._count - _LINES_IN_WINDOW)
-            self._end = now + _WINDOW_SECONDS
-            self._count = 0
-        self._count += 1
-        if self._count > _LINES_IN_WINDOW:
-            return
-        fields = {"suppressed": suppressed} if suppressed else {}
-        _log.warning(
-            "request refused",
-            status=refusal.status,
-            reason=refusal.reason,
-            client=client[0] if client else None,
-            **fields,
-        )
+    Args:
+        refusal: the answer.
+        client: address and port, where they are known.
+        method: of the request, as far as it was understood.
+        path: of the request, as far as it was understood.
+    """
+    _refused.labels(refusal.status).inc()
+    access_lines.write_refusal(
+        method=method,
+        path=path,
+        route=UNMATCHED_ROUTE,
+        status=refusal.status,
+        sent_bytes=refusal.size,
+        client=client[0] if client else None,
+        reason=refusal.reason,
+    )
 
 
 BAD_REQUEST: Final = Refusal(400, "This is not a valid HTTP/1.1 request.")

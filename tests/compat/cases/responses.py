@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 from collections.abc import Callable
 from typing import Any
 
@@ -73,6 +74,12 @@ def list_makers(names: Any) -> dict[str, Make]:
         "/json-nan": lambda _: names.JSONResponse([float("nan")]),
         "/json-object": lambda _: names.JSONResponse({"x": Half()}),
         "/json-date": lambda _: names.JSONResponse(dt.date(2030, 1, 2)),
+        "/json-bytes": lambda _: names.JSONResponse(b'{"encoded":"already"}'),
+        "/json-bytearray": lambda _: names.JSONResponse(bytearray(b"x")),
+        "/json-memory": lambda _: names.JSONResponse(memoryview(b"x")),
+        "/json-more": lambda _: names.JSONResponse([b"x", {1}, decimal.Decimal("1.10")]),
+        "/json-true-key": lambda _: names.JSONResponse({True: 1}),
+        "/json-strange": lambda _: names.JSONResponse(range(2)),
         "/json-type": lambda _: names.JSONResponse({}, media_type="application/problem+json"),
         "/json-surrogate": lambda _: names.JSONResponse("\ud800"),
         "/headers": lambda _: _with_headers(names.PlainTextResponse("x")),
@@ -115,6 +122,8 @@ PATHS = (
     *("/bytes", "/text", "/none", "/typed", "/charset", "/upper", "/length", "/memory", "/strided"),
     *("/plain", "/html", "/201", "/204", "/304", "/205", "/json", "/json-none", "/json-keys"),
     *("/json-tuple", "/json-float", "/json-big", "/json-nan", "/json-object", "/json-date"),
+    *("/json-bytes", "/json-bytearray", "/json-memory", "/json-more"),
+    *("/json-true-key", "/json-strange"),
     *("/json-type", "/json-surrogate", "/headers", "/cookies", "/delete", "/bad-cookie"),
     *("/bad-samesite", "/crlf-header", "/crlf-late", "/crlf-cookie", "/redirect", "/redirect-303"),
     *("/redirect-quoted", "/redirect-url", "/redirect-crlf"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import resource
 import time
 
@@ -60,5 +61,5 @@ async def _leave(port: int, crowd: list[Connection], waiting: asyncio.Task[int])
     begun_at = time.monotonic()
     for connection in crowd:
         connection.close()
-    statuses = await asyncio.gather(waiting, _ask(port))
-    return time.monotonic() - begun_at if statuses == [200, 200] else 99.0
+    waited, came = await asyncio.gather(waiting, _ask(port))
+    return time.monotonic() - begun_at if waited == came == 200 else math.inf

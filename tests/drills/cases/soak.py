@@ -19,7 +19,7 @@ _MAX_NEW_DESCRIPTORS = 5
 
 _ABORTED = (
     b"POST /take HTTP/1.1\r\nHost: drill\r\nContent-Length: 100000\r\n\r\nhalf of it",
-    b"GET /large HTTP/1.1\r\nHost: drill\r\n\r\n",
+    b"GET /large?bytes=5000000 HTTP/1.1\r\nHost: drill\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: drill\r\n\r\n",
     b"GET / HTTP/1.1\r\nX",
     b"GET /wait?seconds=0.2 HTTP/1.1\r\nHost: drill\r\n\r\n",
@@ -47,7 +47,9 @@ async def run_soak(report: Report) -> None:
         growth, new = read_rss(pid) - rss, count_descriptors(pid) - descriptors
         lines = service.output.count("\n")
     report.note(f"{_REQUESTS} requests at {rate:.0f}/s, {_REQUESTS // _ABORT_EVERY} aborted more")
-    report.note(f"{failed} failed; {growth / 1024:+.0f} KB, {new:+d} descriptors; {lines} log lines")
+    report.note(
+        f"{failed} failed; {growth / 1024:+.0f} KB, {new:+d} descriptors; {lines} log lines"
+    )
     report.expect(failed == 0, "no request fails")
     report.expect(growth < _MAX_GROWTH_BYTES, "memory stays as it was")
     report.expect(new <= _MAX_NEW_DESCRIPTORS, "so do descriptors")

@@ -10,7 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from framework.background import BackgroundTask
-from framework.middleware._tasks import find_scope
+from framework.middleware._tasks import find_scope, find_task
 from framework.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from framework.responses import PlainTextResponse, Response, StreamingResponse
 from framework.types import ASGIApp, Message, Receive, Scope, Send
@@ -62,10 +62,10 @@ async def test_different_layers_fit_together(outer: Dispatch, inner: Dispatch) -
 
 
 async def test_a_scope_that_is_entered_is_found() -> None:
-    before = find_scope()
+    before = find_scope(find_task())
     with anyio.CancelScope():  # noqa: ASYNC100  -- nothing is to be cancelled
-        assert find_scope() is not before
-    assert find_scope() is before
+        assert find_scope(find_task()) is not before
+    assert find_scope(find_task()) is before
 
 
 @pytest.mark.parametrize("dispatch", [pass_on, limit, from_child])

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry
-from structlog.contextvars import clear_contextvars
 
+from framework.observability.context import forget_request_context
 from framework.observability.logging import configure_logging
 from framework.observability.metrics import HttpMetrics
 from framework.observability.middleware import ObservabilityMiddleware
@@ -25,14 +25,14 @@ def restored_logging() -> Iterator[None]:
     """Undo whatever `configure_logging` changes in this process."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    hooks = sys.excepthook, threading.excepthook
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    sys.excepthook, threading.excepthook = hooks
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     logging.captureWarnings(capture=False)
     structlog.reset_defaults()
-    clear_contextvars()
+    forget_request_context()
 
 
 @pytest.fixture

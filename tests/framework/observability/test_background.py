@@ -14,10 +14,11 @@ from framework.applications import App
 from framework.background import BackgroundTask, BackgroundTasks
 from framework.concurrency import endpoint_threads, run_in_threadpool
 from framework.observability._limits import MAX_TASK_NAMES
-from framework.observability.metrics import OVERFLOW_TASK, BackgroundMetrics, HttpMetrics
+from framework.observability.metrics import OVERFLOW, BackgroundMetrics, HttpMetrics
 from framework.requests import Request
 from framework.responses import PlainTextResponse, Response
 from framework.routing import Route
+from framework.tasks import TaskSupervisor
 from framework.testclient import AsyncTestClient
 from tests.framework.observability.harness import REQUEST_ID, LogStream, Observe
 
@@ -36,6 +37,10 @@ async def fail(text: str = "broken") -> None:
 
 def fail_in_thread() -> None:
     raise OSError("in a thread")
+
+
+async def fail_to_send() -> None:
+    raise ConnectionError("no mail today")
 
 
 async def fail_shared() -> None:
@@ -144,7 +149,7 @@ def test_names_that_are_made_at_run_time_share_a_series(registry: CollectorRegis
     metrics = BackgroundMetrics(registry)
     for number in range(MAX_TASK_NAMES + 50):
         metrics.end(f"task{number}", "succeeded", 0.1)
-    labels = {"task": OVERFLOW_TASK, "outcome": "succeeded"}
+    labels = {"task": OVERFLOW, "outcome": "succeeded"}
     assert registry.get_sample_value("background_tasks_total", labels) == 50
     labels = {"task": "task0", "outcome": "succeeded"}
     metrics.end("task0", "succeeded", 0.1)
@@ -163,7 +168,7 @@ async def test_threads_are_measured_by_what_they_do(registry: CollectorRegistry)
             tasks.start_soon(run_in_threadpool, lifted.wait, 10)
         await anyio.wait_all_tasks_blocked()
         # As the worker does it: in a thread of its own.
-        thread = threading.Thread(target=metrics.sample_worker)
+        thread = threading.Thread(target=metrics.worker.sample)
         thread.start()
         await anyio.to_thread.run_sync(thread.join, limiter=anyio.CapacityLimiter(1))
         assert read("used", "endpoints") == endpoint_threads.limit
@@ -171,3 +176,40 @@ async def test_threads_are_measured_by_what_they_do(registry: CollectorRegistry)
         assert (read("used", "files"), read("used", "background")) == (0, 0)
         assert (read("limit", "files") or 0) >= 1
         lifted.set()
+
+
+@pytest.mark.parametrize("is_sync", [False, True], ids=["async", "sync"])
+async def test_a_failed_application_task_is_one_event_with_the_id_of_its_request(
+    observe: Observe, log: LogStream, registry: CollectorRegistry, *, is_sync: bool
+) -> None:
+    async def endpoint(request: Request[Any]) -> Response:
+        return start(request)
+
+    def start(request: Request[Any]) -> Response:
+        task = fail_to_send if request.url.path == "/fail" else succeed
+        request.app.tasks.start_soon("mail", task)
+        return PlainTextResponse("started")
+
+    paths = ("/fail", "/other")
+    app = App(routes=[Route(path, start if is_sync else endpoint) for path in paths])
+    # One at a time: the second begins in the context of the first, and must not have its id.
+    app.tasks = TaskSupervisor(max_running=1)
+    async with AsyncTestClient(observe(app)) as client:
+        await client.get("/other", headers={"x-request-id": "another"})
+        await client.get("/fail", headers={"x-request-id": REQUEST_ID})
+    (line,) = log.named("background task failed")
+    assert (line["request_id"], line["task"]) == (REQUEST_ID, "mail")
+    labels = {"task": "mail", "outcome": "failed"}
+    assert registry.get_sample_value("background_tasks_total", labels) == 1
+
+
+async def test_an_application_task_that_shutdown_leaves_is_named(
+    observe: Observe, log: LogStream
+) -> None:
+    app = App()
+    app.tasks = TaskSupervisor(drain_seconds=0.01)
+    async with AsyncTestClient(observe(app)):
+        app.tasks.start_soon("stuck", anyio.sleep_forever)
+    assert [line["task"] for line in log.named("background task cancelled")] == ["stuck"]
+    (line,) = [line for line in log.lines() if line["logger"] == "framework.tasks"]
+    assert line["event"] == "Not finished when the application stopped: stuck (running)"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import anyio
@@ -32,8 +33,10 @@ async def test_a_request_is_one_line_with_what_happened(observe: Observe, log: L
     await Server().run(observe(answer()), http_scope(headers=GIVEN_ID))
 
     (line,) = log.named("request")
-    assert line.pop("duration_ms") >= 0
+    assert line.pop("duration_ms") >= line.pop("ttfb_ms") >= 0
     assert line.pop("timestamp")
+    assert re.fullmatch("[0-9a-f]{32}", line.pop("trace_id"))
+    assert re.fullmatch("[0-9a-f]{16}", line.pop("span_id"))
     assert line.pop("pid")
     assert line == {
         "level": "info",

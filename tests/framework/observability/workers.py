@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.parser import text_string_to_metric_families
+
+from framework.observability._merge import MetricsDirectory
 
 # Counts requests until its input ends; `begin` lines leave a request in flight.
 _WORKER = """
@@ -77,15 +78,25 @@ def environment(directory: Path) -> dict[str, str]:
     return {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(directory)}
 
 
-def collect(directory: Path) -> CollectorRegistry:
+def render(directory: Path) -> str:
     """Return all workers' metrics as the exporter adds them up."""
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(directory))  # type: ignore[no-untyped-call]
-    return registry
+    return MetricsDirectory(directory).render().decode()
+
+
+def read_samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Return the value of each series, by name and labels; one that is there twice is a fault."""
+    samples = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            key = sample.name, frozenset(sample.labels.items())
+            if key in samples:
+                raise ValueError(f"there are two {key!r}")
+            samples[key] = sample.value
+    return samples
 
 
 def value(directory: Path, name: str, labels: Mapping[str, str] | None = None) -> float | None:
-    return collect(directory).get_sample_value(name, dict(labels or {}))
+    return read_samples(render(directory)).get((name, frozenset((labels or {}).items())))
 
 
 def count_requests(directory: Path) -> float | None:

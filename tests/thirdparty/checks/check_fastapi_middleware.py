@@ -70,8 +70,8 @@ def test_gzip(app: FastAPI) -> None:
 
 
 def test_sessions(app: FastAPI) -> None:
-    app.add_middleware(SessionMiddleware, secret_key="key")
-    client = TestClient(app)
+    app.add_middleware(SessionMiddleware, secret_key="a key of some length")
+    client = TestClient(app, base_url="https://testserver")
     assert [client.get("/visits").json() for _ in range(3)] == [1, 2, 3]
 
 

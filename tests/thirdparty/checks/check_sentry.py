@@ -17,8 +17,6 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
-from tests.thirdparty.plugin import LIBRARY
-
 
 class Pass:
     def __init__(self, app: Any) -> None:
@@ -99,9 +97,6 @@ def test_a_thread_below_a_mount_is_reported(sink: Sink, middleware: Any) -> None
     assert [event["exception"]["values"][-1]["value"] for event in errors] == ["in a thread"]
 
 
-@pytest.mark.xfail(
-    LIBRARY == "framework", reason="App builds its exception layer without Middleware(...)"
-)
 @CHOICES
 def test_a_handled_server_error_is_reported(sink: Sink, middleware: Any) -> None:
     assert build_client(*middleware).get("/refuse").status_code == 503

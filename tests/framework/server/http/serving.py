@@ -21,6 +21,8 @@ from framework.server.lifecycle import ReadinessServer
 from framework.types import ASGIApp, Receive, Scope, Send
 
 PATIENCE_SECONDS = 10.0
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+LAST_GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
 class Running:
@@ -50,7 +52,7 @@ STOCK: Callable[..., Any] = HttpToolsProtocol
 
 
 @contextlib.contextmanager
-def serve(app: ASGIApp, http: Callable[..., Any], **settings: Any) -> Iterator[Running]:
+def serve(app: ASGIApp, http: Callable[..., Any] | str, **settings: Any) -> Iterator[Running]:
     """Serve `app` until the end of the block."""
     config = Config(
         app,
@@ -76,6 +78,12 @@ def serve(app: ASGIApp, http: Callable[..., Any], **settings: Any) -> Iterator[R
             thread.join(PATIENCE_SECONDS)
             readiness.reset()
     assert not thread.is_alive(), "the server does not stop"
+
+
+def run_app(app: ASGIApp, *parts: bytes, **limits: int) -> bytes:
+    """Serve one connection of `app`; return what it got."""
+    with serve(app, build_protocol(**limits)) as server:
+        return server.exchange(*parts)
 
 
 def wait_for(condition: Callable[[], object]) -> None:

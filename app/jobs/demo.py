@@ -1,0 +1,51 @@
+"""The job to copy: it counts, slowly, and tells how far it is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from dbos import DBOS
+from msgspec import Struct
+
+from app.jobs.engine import PROGRESS
+from app.jobs.store import Jobs
+
+JOB: Final = "count"
+STEP_SECONDS: Final = 0.25
+
+# Workers that may die over it before it is given up: what kills its worker each time must end.
+MAX_DEATHS: Final = 5
+
+
+class Progress(Struct):
+    """How far the count is."""
+
+    done: int
+    total: int
+
+
+@DBOS.step(retries_allowed=True, max_attempts=5, interval_seconds=0.5, backoff_rate=2.0)
+async def take_step(number: int) -> int:
+    """Do one part of the work.
+
+    A step that has ended is on disk and is never done again. One that was interrupted is: what it does
+    outside must bear being done twice. It is tried again when it fails, after longer and longer pauses.
+    """
+    await asyncio.sleep(STEP_SECONDS)
+    return number + 1
+
+
+@DBOS.workflow(name=JOB, max_recovery_attempts=MAX_DEATHS)
+async def count(total: int) -> int:
+    """Count to `total`. After a crash this function runs again and skips the steps that have ended."""
+    done = 0
+    while done < total:
+        done = await take_step(done)
+        await DBOS.set_event_async(PROGRESS, {"done": done, "total": total})
+    return done
+
+
+async def start_count(jobs: Jobs, total: int) -> str:
+    """Enqueue a count; return the id of the job."""
+    return await jobs.enqueue(JOB, total)

@@ -1,0 +1,59 @@
+"""The database of the jobs, as both sides use it: requests that enqueue, workers that execute.
+
+The queue is that of DBOS Transact; README.md tells why.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from dbos import DBOS, DBOSPortableJSONSerializer
+
+QUEUE: Final = "default"
+PROGRESS: Final = "progress"
+"""The event in which a job publishes how far it is."""
+
+NAME: Final = "slipway"
+
+# One version for ever: a job that was begun by older code is finished by newer code. The library would
+# otherwise leave it to workers that still have the old code.
+VERSION: Final = "1"
+
+# JSON: what is read from the database can never be code, as a pickle could.
+SERIALIZER: Final = DBOSPortableJSONSerializer()
+
+# How long another process may hold the file of SQLite locked.
+_BUSY_SECONDS: Final = 30.0
+
+_SQLITE: Final = "sqlite:///"
+
+# The library would write to standard error in a format of its own.
+_library_logger = logging.getLogger("dbos")
+_library_logger.addHandler(logging.NullHandler())
+_library_logger.setLevel(logging.WARNING)
+
+
+def find_file(url: str) -> Path | None:
+    """Return the file of a SQLite URL, None for a server."""
+    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
+
+
+def prepare(url: str) -> None:
+    """Make the database and its tables, or bring them up to date; blocks.
+
+    Raises:
+        OSError: the folder of a SQLite file cannot be made.
+    """
+    file = find_file(url)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(file, timeout=_BUSY_SECONDS)
+        try:
+            # Readers and the one writer do not wait for each other; the file remembers it.
+            connection.execute("PRAGMA journal_mode=WAL")
+        finally:
+            connection.close()
+    DBOS.migrate(url)

@@ -1,0 +1,118 @@
+"""Jobs as a request sees them, and the numbers of workers; real workers are in tests/e2e/test_jobs.py."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from app.jobs.demo import start_count
+from app.jobs.engine import find_file
+from app.jobs.slots import MAX_WORKERS, FileSlots, borrow, claim_slot
+from app.jobs.store import Jobs, JobState
+from app.main import create_app
+from app.settings import Settings
+from tests.clients import ClientFactory
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "new folder" / "jobs.sqlite"
+
+
+@pytest.fixture
+async def jobs(file: Path) -> AsyncIterator[Jobs]:
+    jobs = Jobs(f"sqlite:///{file}")
+    yield jobs
+    await jobs.close()
+
+
+async def test_a_job_is_on_disk_when_enqueue_returns(jobs: Jobs, file: Path) -> None:
+    job_id = await start_count(jobs, 3)
+    expected = JobState(id=job_id, name="count", status="waiting")
+    assert await jobs.read(job_id) == expected
+
+    other = Jobs(f"sqlite:///{file}")
+    assert await other.read(job_id) == expected
+    await other.close()
+
+
+async def test_a_key_names_the_work(jobs: Jobs) -> None:
+    assert await jobs.enqueue("count", 3, key="order-7") == "order-7"
+    assert await jobs.enqueue("count", 9, key="order-7") == "order-7"
+
+
+async def test_an_unknown_job_is_none(jobs: Jobs) -> None:
+    assert await jobs.read("nonsense") is None
+
+
+async def test_what_was_closed_opens_again(jobs: Jobs) -> None:
+    job_id = await jobs.enqueue("count", 3, delay=60)
+    await jobs.close()
+    await jobs.close()
+    state = await jobs.read(job_id)
+    assert state is not None
+    assert state.status == "waiting"
+
+
+async def test_many_at_once_open_one_database(jobs: Jobs) -> None:
+    ids: set[str] = set()
+
+    async def enqueue() -> None:
+        ids.add(await jobs.enqueue("count", 1))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(enqueue)
+    assert len(ids) == 20
+
+
+async def test_a_value_that_is_not_json_is_refused(jobs: Jobs) -> None:
+    with pytest.raises(TypeError, match="JSON"):
+        await jobs.enqueue("count", object())
+
+
+def test_a_service_without_jobs_makes_no_file(file: Path, client_factory: ClientFactory) -> None:
+    with client_factory(create_app(Settings(jobs_url=f"sqlite:///{file}"))) as client:
+        assert client.get("/livez").status_code == 200
+    assert not file.parent.exists()
+
+
+def test_files_and_servers_are_told_apart() -> None:
+    assert find_file("sqlite:///data/jobs.sqlite") == Path("data/jobs.sqlite")
+    assert find_file("sqlite:////data/jobs.sqlite") == Path("/data/jobs.sqlite")
+    assert find_file("postgresql://u:p@db/jobs") is None
+
+
+def test_workers_have_the_lowest_free_numbers(tmp_path: Path) -> None:
+    workers = [FileSlots(tmp_path / "jobs.sqlite") for _ in range(3)]
+    assert [claim_slot(worker) for worker in workers] == [0, 1, 2]
+    with borrow(workers[0], 1) as is_free:
+        assert not is_free
+    workers[1].release(1)
+    with borrow(workers[0], 1) as is_free:
+        assert is_free
+        assert claim_slot(FileSlots(tmp_path / "jobs.sqlite")) == 3
+    assert claim_slot(FileSlots(tmp_path / "jobs.sqlite")) in {1, 3}
+
+
+def test_too_many_workers_are_refused(tmp_path: Path) -> None:
+    slots = FileSlots(tmp_path / "jobs.sqlite")
+    others = FileSlots(tmp_path / "jobs.sqlite")
+    for number in range(MAX_WORKERS):
+        assert others.take(number)
+    with pytest.raises(RuntimeError, match="100 workers run on this database"):
+        claim_slot(slots)
+    for number in range(MAX_WORKERS):
+        others.release(number)
+
+
+def test_the_library_writes_into_our_log_only() -> None:
+    library = logging.getLogger("dbos")
+    assert library.propagate
+    assert [type(handler) for handler in library.handlers] == [logging.NullHandler]
