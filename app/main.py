@@ -8,17 +8,22 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from app.hello.routes import routes as hello_routes
-from app.jobs.demo import count
+from app.jobs.demo import count, start_count
 from app.jobs.store import Jobs
 from app.middleware import PROBES, build_middleware
+from app.places import build_channels_url, build_shared_folder
 from app.problems import EXCEPTION_HANDLERS
 from app.settings import Settings, load_settings
+from app.system.live.counter import SharedCounter
+from app.system.live.endpoints import LiveEndpoints
 from app.system.routes import SystemEndpoints
 from app.tracing import send_spans
 from framework.applications import App
+from framework.channels import Channels
 from framework.observability.health import readiness
 from framework.observability.logging import configure_logging
 from framework.observability.middleware import ObservabilityMiddleware
+from framework.routing import BaseRoute
 from framework.types import ASGIApp
 
 JOBS: Final = (count,)
@@ -28,7 +33,7 @@ JOBS: Final = (count,)
 @asynccontextmanager
 async def lifespan(app: App) -> AsyncIterator[None]:
     """Open before the first request what the service needs, close it after the last."""
-    async with app.state.tracing():
+    async with app.state.tracing(), app.state.channels:
         readiness.set_ready()
         yield
         await app.state.jobs.close()
@@ -36,16 +41,28 @@ async def lifespan(app: App) -> AsyncIterator[None]:
 
 def create_app(settings: Settings) -> App:
     """Return the service without observability, as most tests want it."""
+    jobs = Jobs(settings.jobs_url)
+    channels = Channels(build_channels_url(settings))
     system = SystemEndpoints(settings, examples=("/hello/world",))
+    routes: list[BaseRoute] = [*system.routes, *hello_routes]
+    if settings.debug or settings.demo:
+        live = LiveEndpoints(
+            channels=channels,
+            counter=SharedCounter(build_shared_folder(settings) / "counter"),
+            start_job=functools.partial(start_count, jobs),
+            read_job=jobs.read,
+        )
+        routes += live.routes
     app = App(
         debug=settings.debug,
-        routes=[*system.routes, *hello_routes],
+        routes=routes,
         middleware=build_middleware(settings),
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
         max_body_size=settings.max_body_bytes,
     )
-    app.state.jobs = Jobs(settings.jobs_url)
+    app.state.jobs = jobs
+    app.state.channels = channels
     app.state.tracing = functools.partial(send_spans, settings)
     return app
 

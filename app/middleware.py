@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from app.places import build_service_id
 from app.settings import Settings
 from app.tracing import build_tracing
 from framework.middleware import Middleware
@@ -17,10 +18,14 @@ from framework.middleware.rate_limit import RateLimit, RateLimitMiddleware
 from framework.middleware.security_headers import SecurityHeadersMiddleware
 from framework.middleware.timeout import TimeoutMiddleware
 from framework.middleware.trustedhost import TrustedHostMiddleware
+from framework.observability.metrics import publish_statistics
 from framework.rate_limits import SharedMemoryStore
 
 PROBES: Final = ("/livez", "/readyz")
 """Asked by whoever decides about this process: never limited, never made to wait."""
+
+STREAMS: Final = ("/live/clock",)
+"""Open for hours: they take no place of those that end."""
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _REQUEST_FIELDS: Final = ("Authorization", "Content-Type", "X-Request-ID")
@@ -58,10 +63,12 @@ def build_middleware(settings: Settings) -> list[Middleware]:
     if settings.rate_limit:
         limit = RateLimit(settings.rate_limit, seconds=60)
         # Counted by all workers together, and by no other service of the machine.
-        store = SharedMemoryStore(name=f"{settings.service_name}-{settings.host}-{settings.port}")
+        store = SharedMemoryStore(name=build_service_id(settings))
         stack.append(Middleware(RateLimitMiddleware, limit, store=store, exempt=PROBES))
+    admission = Admission(settings.max_in_flight)
+    publish_statistics("admission", admission.statistics, counters=("rejected",))
     stack += [
-        Middleware(AdmissionMiddleware, Admission(settings.max_in_flight), exempt=PROBES),
+        Middleware(AdmissionMiddleware, admission, exempt=PROBES),
         Middleware(TimeoutMiddleware, settings.request_timeout, exempt=PROBES),
         Middleware(CompressMiddleware),
         # Inside the compression, which makes strong tags weak.

@@ -116,6 +116,10 @@ ENDPOINT: Final = text(
 )
 SECONDS: Final = number(1, 3600, "seconds")
 SOCKET: Final = text(r"/[!-~]{1,99}", "an absolute path of at most 100 bytes, without spaces")
+CHANNELS_URL: Final = text(
+    r"(memory://|unix:///[^ ]+|redis(s|\+unix)?://[^ ]+)",
+    "unix:///FOLDER, redis://HOST or memory://",
+)
 JOBS_URL: Final = text(
     r"sqlite:///[^\s?#]+|postgresql://[^\s/]*/\S+",
     "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
 from app.setting_rules import (
+    CHANNELS_URL,
     ENDPOINT,
     FLAG,
     HOST,
@@ -232,6 +233,17 @@ class Settings:
         1024**3,
         number(0, 2**40, "bytes"),
         "A worker with more resident memory than this is replaced; 0 for never.",
+    )
+    channels_url: str = _setting(
+        "CHANNELS_URL",
+        "",
+        CHANNELS_URL,
+        "What carries broadcasts from worker to worker; Redis for more than one machine.",
+        shown="a folder in memory",
+        secret=True,
+    )
+    demo: bool = _setting(
+        "DEMO", False, FLAG, "Serve `/live`, which shows several processes at work; so does DEBUG."
     )
     jobs_url: str = _setting(
         "JOBS_URL",

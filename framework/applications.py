@@ -75,9 +75,9 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
         stack = self.middleware_stack
-        if stack is None:
-            stack = self.middleware_stack = self.build_middleware_stack()
         if stack.__class__ is not _BareStack:
+            if stack is None:
+                stack = self.middleware_stack = self.build_middleware_stack()
             await stack(scope, receive, send)
             return
         if stack.limited is not None and (scope["type"] != "http" or may_have_body(scope)):
@@ -89,11 +89,12 @@ class App:
         request: Request[Any] | None = None
         try:
             found = stack.find(scope, receive, send)
-            # The class first: `isinstance` costs three times as much.
-            is_route = found.__class__ is Route or isinstance(found, Route)
-            handler = found.handler if is_route else None
+            if not isinstance(found, Route):
+                await found
+                return
+            handler = found.handler
             if handler is None:
-                await (found.handle(scope, receive, send) if is_route else found)
+                await found.handle(scope, receive, send)
                 return
             request = Request(scope, receive, send)
             response = await handler(request)

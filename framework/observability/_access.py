@@ -86,24 +86,25 @@ class AccessLog:
         if (logging.DEBUG if is_quiet else logging.INFO) < self._level:
             return
         process = log_fields()
+        # PERF: by position, which takes half the time; the order is that of the fields of `_Line`.
         line = _Line(
-            timestamp=datetime.now(UTC),
-            level="debug" if is_quiet else "info",
-            logger=LOGGER,
-            event=EVENT,
-            method=method,
-            path=path[:MAX_LOGGED_PATH_CHARACTERS],
-            route=route,
-            status=status,
-            duration_ms=round(duration * 1000, 3),
-            ttfb_ms=None if first_byte is None else round(first_byte * 1000, 3),
-            bytes=sent_bytes,
-            client=client,
-            request_id=context.request_id,
-            trace_id=context.trace_id,
-            span_id=context.span_id,
-            worker_slot=process.get("worker_slot", msgspec.UNSET),
-            pid=process["pid"],
+            datetime.now(UTC),
+            "debug" if is_quiet else "info",
+            LOGGER,
+            EVENT,
+            method,
+            path[:MAX_LOGGED_PATH_CHARACTERS],
+            route,
+            status,
+            round(duration * 1000, 3),
+            None if first_byte is None else round(first_byte * 1000, 3),
+            sent_bytes,
+            client,
+            context.request_id,
+            context.trace_id,
+            context.span_id,
+            process.get("worker_slot", msgspec.UNSET),
+            process["pid"],
         )
         if self._sink is not None and not has_bound_fields():
             # PERF: straight to bytes, a fifth of what a dictionary takes on its way through structlog.

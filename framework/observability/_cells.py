@@ -35,9 +35,6 @@ class Cell:
 
     __slots__ = ("__weakref__", "cells", "index", "key", "prefix")
 
-    # Asked for by the client library.
-    _multiprocess = True
-
     def __init__(
         self,
         kind: str,

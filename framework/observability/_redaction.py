@@ -65,7 +65,7 @@ _find_entries: Final = re.compile(
 ).finditer
 _match_value: Final = re.compile(r""""[^"]*"?|'[^']*'?|[^\s&;,"'<>)\]}#]+""").match
 _CREDENTIALS: Final = re.compile(r"(?<=://)([^\s/:@?#]{0,256}):[^\s/@?#]{1,256}@")
-_ENTRY_MARKS: Final = ("\":", "':", "\" :", "',", "\",")
+_ENTRY_MARKS: Final = ('":', "':", '" :', "',", '",')
 _SCHEME: Final = re.compile(r"(?i)\b(bearer|basic|digest) +[\w.~+/=-]{16,}")
 
 _known: Final[dict[str, bool]] = {}
@@ -90,8 +90,11 @@ def is_secret(name: str) -> bool:
 
 
 def redact_text(text: str) -> str:
-    """Return the text without the values of secrets: in queries, `name=value`, `"name": value`,
-    passwords of URLs, and credentials behind `Bearer`, `Basic` and `Digest`."""
+    """Return the text without the values of secrets.
+
+    They are found in queries and wherever there is `name=value` or `"name": value`, as passwords in
+    URLs, and behind `Bearer`, `Basic` and `Digest`.
+    """
     if "=" in text:
         text = _hide_values(text, _find_assignments(text))
     if any(mark in text for mark in _ENTRY_MARKS):

@@ -158,7 +158,10 @@ def _to_plain(value: Any, depth: int) -> Any:
         items = itertools.islice(value.items(), MAX_LOGGED_ITEMS)
         return {cut_text(_name(key)): _hide(key, item, depth + 1) for key, item in items}
     if isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], str | bytes):
-        return [_to_plain(value[0], depth + 1), _hide(*value, depth + 1)]  # a field of a header
+        return [
+            _to_plain(value[0], depth + 1),
+            _hide(value[0], value[1], depth + 1),
+        ]  # a field of a header
     if isinstance(value, list | tuple | set | frozenset):
         return [_to_plain(item, depth + 1) for item in itertools.islice(value, MAX_LOGGED_ITEMS)]
     return redact_text(cut_text(repr(value)))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import socket
 import stat
+import sys
+import termios
 import threading
 import time
 from collections import deque
@@ -29,8 +32,10 @@ class LineSink:
     """Writes each line to the descriptor of a stream with one call of the operating system.
 
     While the reader keeps up nothing is buffered, so the last line before a `kill -9` is not lost.
-    Lines of several workers do not mix: a pipe takes a line of up to 4 KiB as a whole (POSIX), and Linux
-    a longer one too while there is room for it.
+    Lines of several workers do not mix: a pipe takes a line of up to 4 KiB as a whole or not at all
+    (POSIX). A longer one is given to a pipe only when there is room for all of it and as much again,
+    which other workers may take at the same moment (Linux; lines longer than about half a pipe, 30 KiB
+    as a rule, wait until it is empty).
 
     When the pipe is full the reader gets `SLOW_READER_SECONDS` to go on. If it does not, lines wait in
     memory, `MAX_WAITING_LOG_BYTES` of them, and a thread writes them as soon as there is room; further
@@ -54,6 +59,8 @@ class LineSink:
         self._own_fd = -1
         self._socket: socket.socket | None = None
         self._poll: select.poll | None = None
+        self._capacity = 0
+        self._is_plain = False  # a descriptor that takes lines with nothing but a write
         self.reset()
 
     def reset(self) -> None:
@@ -62,6 +69,7 @@ class LineSink:
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._is_draining = False
+        self._is_begun = False  # of the first line that waits a part is written
         self._unsaid = 0
 
     def open(self, stream: TextIO) -> None:
@@ -70,6 +78,8 @@ class LineSink:
         self._stream = stream
         self._fd = self._own_fd = -1
         self._socket = self._poll = None
+        self._capacity = 0
+        self._is_plain = False
         try:
             stream.flush()
             self._open_descriptor(stream.fileno())
@@ -86,13 +96,25 @@ class LineSink:
             self._wait(line)
             return
         written = 0
+        # PERF: what nearly every line needs, without a call for the rest.
+        if self._is_plain and not self._unsaid and len(line) <= select.PIPE_BUF:
+            try:
+                written = _write(self._fd, line)
+            except OSError:
+                written = 0  # tried again with more care
+            if written == len(line):
+                return
+        self._write_carefully(line, written)
+
+    def _write_carefully(self, line: bytes, written: int) -> None:
         try:
             if self._fd < 0:
                 self._write_text(line)
                 return
             while written < len(line):
-                written += self._write_soon(line[written:] if written else line)
+                written += self._write_soon(line[written:] if written else line, begun=written > 0)
         except BlockingIOError:
+            self._is_begun = self._is_begun or written > 0
             self._wait(line[written:])
         except (OSError, ValueError):
             self._drop()
@@ -118,26 +140,44 @@ class LineSink:
             except OSError:
                 self._poll = select.poll()
                 self._poll.register(fd, select.POLLOUT)
+            self._is_plain = self._poll is None
+            if stat.S_ISFIFO(mode) and sys.platform == "linux":
+                self._capacity = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+        else:
+            self._is_plain = True
 
-    def _write_soon(self, data: bytes) -> int:
+    def _write_soon(self, data: bytes, *, begun: bool) -> int:
         try:
-            return self._write_now(data)
+            return self._write_now(data, begun=begun)
         except BlockingIOError:
             # A burst of lines, most of the time: the reader lives and is a little behind.
-            self._await_room(SLOW_READER_SECONDS)
-            return self._write_now(data)
+            self._await_room(len(data), SLOW_READER_SECONDS)
+            return self._write_now(data, begun=begun)
 
-    def _await_room(self, seconds: float) -> None:
-        poll = select.poll()
-        poll.register(self._fd, select.POLLOUT)
-        poll.poll(seconds * 1000)
-
-    def _write_now(self, data: bytes) -> int:
+    def _write_now(self, data: bytes, *, begun: bool) -> int:
         if self._socket is not None:
             return self._socket.send(data, socket.MSG_DONTWAIT)
         if self._poll is not None and not self._poll.poll(0):
             raise BlockingIOError
+        if len(data) > select.PIPE_BUF and not begun and not self._has_room(len(data)):
+            raise BlockingIOError
         return _write(self._fd, data)
+
+    def _await_room(self, size: int, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        poll.poll(seconds * 1000)
+        while size > select.PIPE_BUF and not self._has_room(size) and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS / 100)
+
+    def _has_room(self, size: int) -> bool:
+        """Say whether a pipe takes so many bytes as a whole, even if others write now, too."""
+        if not self._capacity:
+            return True
+        used = int.from_bytes(fcntl.ioctl(self._fd, termios.FIONREAD, bytes(4)), sys.byteorder)
+        # Its pages are at least half full.
+        return used == 0 or 2 * (used + size) + select.PIPE_BUF <= self._capacity
 
     def _write_text(self, line: bytes) -> None:
         if self._stream is not None:
@@ -167,7 +207,7 @@ class LineSink:
     def _drain(self) -> None:
         """Run in a thread of its own for as long as lines wait."""
         while True:
-            self._await_room(_LOOK_SECONDS)
+            self._await_room(len(self._waiting[0]), _LOOK_SECONDS)
             self._write_waiting()
             with self._lock:
                 if not self._waiting:
@@ -181,7 +221,7 @@ class LineSink:
         while self._waiting:
             line = self._waiting[0]
             try:
-                written = self._write_now(line)
+                written = self._write_now(line, begun=self._is_begun)
             except BlockingIOError:
                 return
             except (OSError, ValueError):
@@ -189,7 +229,8 @@ class LineSink:
                 written = len(line)
             with self._lock:
                 self._waiting_bytes -= written
-                if written < len(line):
+                self._is_begun = written < len(line)
+                if self._is_begun:
                     self._waiting[0] = line[written:]
                 else:
                     self._waiting.popleft()

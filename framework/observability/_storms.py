@@ -116,7 +116,8 @@ class StormGate:
                 key = _VARIOUS
                 if key in self._storms and not self._storms[key].is_over(now):
                     return self._storms[key]
-        storm = self._storms[key] = _Storm(*key[:3], end=now + STORM_SECONDS)
+        level, logger, event = key[:3]
+        storm = self._storms[key] = _Storm(level, logger, event, now + STORM_SECONDS)
         return storm
 
     def _take(self, now: float) -> tuple[list[_Storm], bool]:

@@ -81,7 +81,7 @@ def _describe(name: str, version: str) -> Resource:
     known = {"service.version": version, "worker.slot": worker_slot() or ""}
     attributes: dict[str, Any] = {key: value for key, value in known.items() if value}
     resource = Resource(attributes).merge(Resource.create())
-    if resource.attributes["service.name"].startswith("unknown_service"):
+    if str(resource.attributes["service.name"]).startswith("unknown_service"):
         resource = resource.merge(Resource({"service.name": name}))
     return resource
 

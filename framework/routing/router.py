@@ -20,9 +20,9 @@ from framework.routing.redirects import find_slash_redirect
 from framework.routing.refusals import answer_refusal, build_method_refusal, refuse
 from framework.routing.routes import BaseRoute, Match, Route, build_stack
 from framework.routing.table import RouteList
-from framework.routing.tree import Candidate
+from framework.routing.tree import NO_CANDIDATES, Candidate
 from framework.routing.urls import find_child_name, find_url_path, replace_params
-from framework.routing.websockets import WebSocketRoute
+from framework.routing.websockets import SOCKET_METHOD, WebSocketRoute
 from framework.types import ASGIApp, Lifespan, Receive, Scope, Send
 from framework.websockets import WebSocket, WebSocketClose
 
@@ -36,8 +36,6 @@ __all__ = [
 ROUTE_PREFIX_SCOPE_KEY = "framework.route_prefix"
 
 _NO_METHODS: frozenset[str] = frozenset()
-_NO_CANDIDATES: list[Candidate] = []
-_NO_ROUTES: dict[str, Any] = {}
 
 
 class Router:
@@ -106,50 +104,67 @@ class Router:
         """
         if "router" not in scope:
             scope["router"] = self
-        if scope["type"] != "http":
-            is_socket = scope["type"] == "websocket"
-            return (self._find_socket if is_socket else self.lifespan)(scope, receive, send)
-        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+        kind = scope["type"]
         index = self._routes.route_index or self._routes.build_index()
+        if kind == "http":
+            method: str = scope["method"]
+        elif kind == "websocket":
+            method = SOCKET_METHOD
+            index = self._routes.websocket_index
+        else:
+            return self.lifespan(scope, receive, send)
+        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
         by_method = index.static.get(path)
         if by_method is not None:
-            route: Route | None = by_method.get(scope["method"])
+            route: Any = by_method.get(method)
             if route is not None:
                 scope["route"] = route
                 scope["endpoint"] = route.endpoint
                 if "path_params" not in scope:
                     scope["path_params"] = {}
-                return route
+                return route if kind == "http" else route.app(scope, receive, send)
         segments = path.split("/")
         shape = index.shapes.get(len(segments))
         if shape is None:
             candidates = index.find_candidates(segments)
         else:
-            candidates = shape[1].get(shape[0](segments), _NO_CANDIDATES)
-        partial: Scope | None = None
-        allowed: frozenset[str] = _NO_METHODS
+            candidates = shape[1].get(shape[0](segments), NO_CANDIDATES)
         for candidate in candidates:
             if not candidate.is_simple:
                 return self._ask_routes(candidates, segments, scope, receive, send)
             params = candidate.find_params(segments)
-            if params is None:
-                continue
-            if "path_params" in scope:
-                params = {**scope["path_params"], **params}
-            found: Route = candidate.route
-            if scope["method"] in candidate.methods:
+            if params is not None and method in candidate.methods:
+                found = candidate.route
                 scope["route"] = found
                 scope["endpoint"] = found.endpoint
+                if "path_params" in scope:
+                    params = {**scope["path_params"], **params}
                 scope["path_params"] = params
-                return found
-            if partial is None:
-                partial = {"route": found, "endpoint": found.endpoint, "path_params": params}
-                allowed = candidate.methods
-            else:
+                return found if kind == "http" else found.app(scope, receive, send)
+        return self._refuse(candidates, segments, scope, receive, send)
+
+    def _refuse(
+        self,
+        candidates: list[Candidate],
+        segments: list[str],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> Awaitable[None]:
+        """Answer 405 where routes have this path and another method, else as `_miss` does."""
+        outer = scope.get("path_params", {})
+        first: Candidate | None = None
+        allowed: frozenset[str] = _NO_METHODS
+        for candidate in candidates:
+            params = candidate.find_params(segments)
+            if params is not None:
                 allowed |= candidate.methods
-        if partial is None:
+                if first is None:
+                    first = candidate
+                    found_params = {**outer, **params}
+        if first is None:
             return self._miss(segments, scope, receive, send)
-        scope.update(partial)
+        scope.update(route=first.route, endpoint=first.route.endpoint, path_params=found_params)
         return self._refuse_method(allowed, scope, receive, send)
 
     def _ask_routes(
@@ -212,31 +227,6 @@ class Router:
     def _is_outermost(self, scope: Scope) -> bool:
         """Whether nothing stands between this router and the exception handlers of an application."""
         return scope["router"] is self and not self.has_middleware and HANDLERS_SCOPE_KEY in scope
-
-    def _find_socket(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Return what answers a WebSocket: the same look-up, in an index of its own."""
-        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
-        index = self._routes.find_websocket_index()
-        route: WebSocketRoute | None = index.static.get(path, _NO_ROUTES).get("websocket")
-        if route is not None:
-            scope["route"] = route
-            scope["endpoint"] = route.endpoint
-            scope.setdefault("path_params", {})
-            return route.app(scope, receive, send)
-        segments = path.split("/")
-        candidates = index.find_candidates(segments)
-        for candidate in candidates:
-            if not candidate.is_simple:
-                return self._ask_routes(candidates, segments, scope, receive, send)
-            params = candidate.find_params(segments)
-            if params is not None:
-                found: WebSocketRoute = candidate.route
-                scope["route"] = found
-                scope["endpoint"] = found.endpoint
-                outer = scope.get("path_params")
-                scope["path_params"] = {**outer, **params} if outer else params
-                return found.app(scope, receive, send)
-        return self.default(scope, receive, send)
 
     async def not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 404, or refuse a WebSocket. Raises `HTTPException` below an application."""

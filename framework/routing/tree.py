@@ -15,6 +15,7 @@ from framework._defaults import MAX_INT_DIGITS
 from framework.routing.patterns import PathPattern, find_int
 
 __all__ = [
+    "NO_CANDIDATES",
     "Candidate",
     "RouteIndex",
 ]
@@ -91,7 +92,7 @@ class Candidate:
 
 # Picks the known segments out of a path, and the candidates by what it picks.
 _Shape = tuple[Callable[[Sequence[str | None]], Any], dict[Any, list[Candidate]]]
-_NOTHING: list[Candidate] = []
+NO_CANDIDATES: list[Candidate] = []
 
 
 class _Node(dict[str, "_Node"]):
@@ -173,12 +174,12 @@ class RouteIndex:
         shape = self.shapes.get(len(segments))
         if shape is not None:
             pick, table = shape
-            return table.get(pick(segments), _NOTHING)
+            return table.get(pick(segments), NO_CANDIDATES)
         # PERF: one straight walk, as nearly every path has a single way to go.
         node = self._top
         for segment in segments:
             if (child := node.get(segment)) is None and (child := node.any) is None:
-                return _NOTHING if node.is_only_way else self._find_forked(segments)
+                return NO_CANDIDATES if node.is_only_way else self._find_forked(segments)
             node = child
         return node.closed if node.is_only_way else self._find_forked(segments)
 

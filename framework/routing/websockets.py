@@ -19,13 +19,13 @@ from framework.types import ASGIApp, Receive, Scope, Send
 from framework.websockets import WebSocket
 
 __all__ = [
-    "SOCKET_METHODS",
+    "SOCKET_METHOD",
     "WebSocketRoute",
     "websocket_session",
 ]
 
-# What stands in the index of WebSockets where that of HTTP has the methods.
-SOCKET_METHODS = ("websocket",)
+# What stands in the index of WebSockets where that of HTTP has the method.
+SOCKET_METHOD = "websocket"
 
 
 def websocket_session(func: Callable[[WebSocket[Any]], Awaitable[None]]) -> ASGIApp:
@@ -103,7 +103,7 @@ class WebSocketRoute(BaseRoute):
             position,
             self,
             PathPattern(self.path, self.param_convertors),
-            SOCKET_METHODS,
+            (SOCKET_METHOD,),
             scope_type="websocket",
             is_direct=type(self).handle is WebSocketRoute.handle,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import logging
 import os
@@ -267,7 +266,8 @@ class TaskSupervisor:
             _logger.warning("Not finished when the application stopped: %s%s", names, more)
         while self._waiting:
             task = self._waiting.popleft()
-            task.context.run(_report, task, 0.0, asyncio.CancelledError("it has not begun"))
+            # What a coroutine is given that is closed before its end.
+            task.context.run(_report, task, 0.0, GeneratorExit("it has not begun"))
 
 
 def _report(task: Task, seconds: float, error: BaseException | None) -> None:

@@ -51,6 +51,8 @@ ALLOWED: dict[str, tuple[str, Any]] = {
     "MAX_REQUESTS": ("0", 0),
     "MAX_REQUESTS_JITTER": ("0", 0),
     "MAX_RSS": ("0", 0),
+    "CHANNELS_URL": ("redis://cache:6379/1", "redis://cache:6379/1"),
+    "DEMO": ("on", True),
     "JOBS_URL": ("postgresql://u:p@db/jobs", "postgresql://u:p@db/jobs"),
     "JOBS_CONCURRENCY": ("1", 1),
     "FORWARDED_ALLOW_IPS": ("10.0.0.0/8, ::1", "10.0.0.0/8,::1"),
@@ -90,6 +92,8 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "MAX_REQUESTS": ("-1", "x"),
     "MAX_REQUESTS_JITTER": ("-1", "x"),
     "MAX_RSS": ("-1", "1GB"),
+    "CHANNELS_URL": ("http://cache", "unix://relative", "redis"),
+    "DEMO": ("maybe",),
     "JOBS_URL": (
         "jobs.sqlite",
         "sqlite://",

@@ -15,4 +15,4 @@ async def show_process(request: Request) -> Response:
     return PlainTextResponse(str(os.getpid()))
 
 
-app = ObservabilityMiddleware(App(routes=[Route("/items/{id}", show_process)]))
+app = ObservabilityMiddleware(App(routes=[Route("/items/{id}", show_process)]), access_log=False)

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -62,7 +63,7 @@ class Load:
         self.pid = 0
         """The worker that has answered last."""
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -73,7 +74,7 @@ class Load:
             thread.join()
 
     def _ask(self) -> None:
-        number = self._threads.index(threading.current_thread())  # type: ignore[arg-type]
+        number = self._threads.index(threading.current_thread())
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
         while not self._is_over:
             try:
@@ -98,7 +99,7 @@ class Watch:
         self.backwards: list[str] = []
         self.looks = 0
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -124,11 +125,12 @@ def test_totals_are_exact_while_workers_are_killed_and_replaced_under_load(tmp_p
     with Service(tmp_path, OBSERVED, env) as service:
         service.wait_until_up()
         wait_for(lambda: service.count("metrics served") == 1, "the exporter serves")
-        files = 0
+        files = kills = 0
         with Load(service.port) as load, Watch(service) as watch:
             for turn in range(RECYCLES):
                 ended = count_ended(service)
                 if turn % 2:
+                    kills += 1
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(load.pid, signal.SIGKILL)
                 wait_for(lambda ended=ended: count_ended(service) > ended, "a worker has ended")  # type: ignore[misc]
@@ -141,14 +143,16 @@ def test_totals_are_exact_while_workers_are_killed_and_replaced_under_load(tmp_p
     assert watch.looks > RECYCLES / 4
     answered, failed = sum(load.answered), sum(load.failed)
     counted = add_up(samples, "http_requests_total", route="/items/{id}", status="200")
-    # A request that fails on the way is counted or not, as it happened.
-    assert answered <= counted <= answered + failed
-    assert failed <= RECYCLES * CLIENTS
-    assert add_up(samples, "http_request_duration_seconds_count") == counted
+    # A kill may hit between an answer and its count: one request, as a worker does one thing at a time.
+    # Those that fail on the way are counted or not, as it happened.
+    assert answered - kills <= counted <= answered + failed
+    assert failed <= kills * CLIENTS
+    durations = add_up(samples, "http_request_duration_seconds_count")
+    assert abs(durations - counted) <= kills
     assert add_up(samples, "http_requests_in_flight") == 0
-    ended = add_up(samples, "worker_exits_total")
-    assert ended >= RECYCLES
-    assert add_up(samples, "worker_starts_total") - ended in {2, 3}
+    exits = add_up(samples, "worker_exits_total")
+    assert exits >= RECYCLES
+    assert add_up(samples, "worker_starts_total") - exits in {2, 3}
     assert add_up(samples, "worker_exits_total", reason="killed") >= 1
     # Two workers, one that comes while another goes, one more that has not gone yet; and the master.
     assert slots <= {"0", "1", "2", "3", "master0"}
@@ -156,7 +160,9 @@ def test_totals_are_exact_while_workers_are_killed_and_replaced_under_load(tmp_p
 
 
 def count_ended(service: Service) -> int:
-    return service.count("Finished server process") + service.count("was sent SIGKILL")
+    # As text: the line that a killed worker was writing is none.
+    output = service.output
+    return output.count("Finished server process") + output.count("was sent SIGKILL")
 
 
 def test_without_a_kill_totals_are_those_of_the_load_to_the_last_request(
@@ -200,5 +206,5 @@ def test_promtool_accepts_what_a_service_shows(service: Service) -> None:
         assert add_up(samples, "process_worker_cpu_seconds_total", worker_slot=slot) > 0
         assert add_up(samples, "process_worker_start_time_seconds", worker_slot=slot) > 1e9
     assert add_up(samples, "background_tasks_running") == 0
-    assert add_up(samples, "gc_collections_total") > 0
+    assert ("gc_collections_total", frozenset({("generation", "2")})) in samples
     assert add_up(samples, "threads_limit", pool="endpoints") > 0

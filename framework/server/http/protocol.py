@@ -278,7 +278,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         """Answer the request that is being read with an error, after those before it."""
         self.is_over = True
         cycle = self.latest
-        line = self.reader.find_request_line()
+        line: tuple[str | None, str | None] | None = self.reader.find_request_line()
         if self.reader.stage == BODY and cycle is not None:
             if self.waiting:
                 self.waiting.pop()

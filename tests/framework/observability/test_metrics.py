@@ -155,9 +155,9 @@ def test_types_of_exceptions_are_bounded(metrics: HttpMetrics, registry: Collect
 
 
 def test_a_gauge_without_a_mode_is_refused(registry: CollectorRegistry) -> None:
-    with pytest.raises(ValueError, match="'things' has no multiprocess_mode: .* 'livesum' adds"):
+    with pytest.raises(ValueError, match=r"'things' has no multiprocess_mode: .* 'livesum' adds"):
         Gauge("things", "Things.", registry=registry)
-    with pytest.raises(TypeError, match="'rooms' cannot ask a function: .*publish_statistics"):
+    with pytest.raises(TypeError, match=r"'rooms' cannot ask a function: .*publish_statistics"):
         Gauge("rooms", "Rooms.", multiprocess_mode="livesum", registry=registry).set_function(
             lambda: 1.0
         )

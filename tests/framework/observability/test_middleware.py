@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 from structlog.contextvars import bind_contextvars
 
 from framework.observability.context import current_request_id
-from framework.observability.logging import get_logger
+from framework.observability.logging import configure_logging, get_logger
+from framework.observability.middleware import ObservabilityMiddleware
 from framework.types import Message, Receive, Scope, Send
 from tests.framework.observability.harness import (
     GIVEN_ID,
@@ -328,3 +329,57 @@ async def test_other_connections_pass_untouched(
     await server.run(observe(app, metrics=False), scope)
     assert seen == [scope, server.receive, server.send]
     assert log.lines() == []
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+@pytest.mark.parametrize(
+    "path", ["/\x1b[31mred", "/a\r\nb", "/\x9b31m", "/\u202e", "/\ud800", "/ü✓"]
+)
+async def test_no_path_breaks_the_line_or_reaches_a_terminal_as_control(
+    restored_logging: None, format: Any, path: str
+) -> None:
+    """CVE-2020-7694: a path could write what it wanted into the terminal of who reads the log."""
+    stream = LogStream()
+    configure_logging(format=format, stream=stream)
+    app = ObservabilityMiddleware(answer(), metrics=False)
+
+    await Server().run(app, {**http_scope(), "path": path})
+
+    text = stream.getvalue()
+    assert text.count("\n") == 1
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e\ud800]", text)
+    if format == "json":
+        shown = path.encode("utf-8", "backslashreplace").decode()
+        assert stream.named("request")[0]["path"] == shown
+
+
+async def test_what_a_handler_binds_is_on_the_access_line(observe: Observe, log: LogStream) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        bind_contextvars(user="ann", session_token="abc")
+        await answer()(scope, receive, send)
+
+    await Server().run(observe(app))
+    await Server().run(observe(answer()))
+    first, second = log.named("request")
+    assert (first["user"], first["session_token"]) == ("ann", "[redacted]")
+    assert first.keys() - second.keys() == {"user", "session_token"}
+
+
+async def test_a_level_above_info_writes_no_access_lines(restored_logging: None) -> None:
+    stream = LogStream()
+    configure_logging(level="WARNING", format="json", stream=stream)
+    await Server().run(ObservabilityMiddleware(answer(), metrics=False))
+    assert stream.getvalue() == ""
+
+
+async def test_the_time_to_the_first_byte_is_not_that_of_the_last(
+    observe: Observe, log: LogStream
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await anyio.sleep(0.05)
+        await send({"type": "http.response.body", "body": b"late"})
+
+    await Server().run(observe(app))
+    (line,) = log.named("request")
+    assert line["ttfb_ms"] + 40 < line["duration_ms"]

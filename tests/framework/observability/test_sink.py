@@ -200,7 +200,10 @@ def test_a_reader_stopped_by_a_signal_does_not_stop_the_writer() -> None:
         stderr=subprocess.PIPE,
     )
     reader = subprocess.Popen(["cat"], stdin=writer.stdout, stdout=subprocess.PIPE)
-    assert writer.stdout and writer.stdin and writer.stderr and reader.stdout
+    assert writer.stdout
+    assert writer.stdin
+    assert writer.stderr
+    assert reader.stdout
     writer.stdout.close()
     try:
         reader.send_signal(signal.SIGSTOP)

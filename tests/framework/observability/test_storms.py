@@ -90,9 +90,7 @@ def test_exceptions_from_different_places_are_different(said: Said) -> None:
         except Exception as exc:
             return exc
 
-    failures = [
-        fail(kind, here=here) for kind in (ValueError, TypeError) for here in (True, False)
-    ]
+    failures = [fail(kind, here=here) for kind in (ValueError, TypeError) for here in (True, False)]
     for _ in range(100):
         for exc in failures:
             said.admit("unhandled exception", exc)

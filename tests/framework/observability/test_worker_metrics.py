@@ -32,9 +32,7 @@ def test_processor_time_is_counted_by_slot(
 ) -> None:
     def read() -> float:
         metrics.worker.sample()
-        value = registry.get_sample_value(
-            "process_worker_cpu_seconds_total", {"worker_slot": "0"}
-        )
+        value = registry.get_sample_value("process_worker_cpu_seconds_total", {"worker_slot": "0"})
         return value or 0.0
 
     before, begun = read(), time.process_time()
@@ -63,9 +61,7 @@ def test_garbage_collections_and_their_pauses_are_counted(
     assert len(gc.callbacks) == callbacks
 
 
-def test_the_start_of_a_worker_is_known(
-    metrics: HttpMetrics, registry: CollectorRegistry
-) -> None:
+def test_the_start_of_a_worker_is_known(metrics: HttpMetrics, registry: CollectorRegistry) -> None:
     metrics.start_worker()
     metrics.stop_worker()
     slot = {"worker_slot": "0"}
@@ -87,7 +83,7 @@ async def test_threads_of_every_pool_are_measured(
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
             tasks.start_soon(pool.run, wait)
-        while pool.statistics().waiting < 2:
+        while pool.statistics().waiting < 2:  # noqa: ASYNC110 -- nobody tells
             await anyio.sleep(0.01)
         await anyio.to_thread.run_sync(metrics.worker.sample)
         left.set()

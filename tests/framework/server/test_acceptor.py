@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -19,6 +20,15 @@ class Greeter(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.write(b"hello")  # type: ignore[attr-defined]
         transport.close()
+
+
+class Factory:
+    def __init__(self) -> None:
+        self.made: list[Greeter] = []
+
+    def __call__(self) -> Greeter:
+        self.made.append(Greeter())
+        return self.made[-1]
 
 
 class ScarceSocket(socket.socket):
@@ -48,16 +58,11 @@ def run(
     listener: socket.socket, scenario: Callable[[Acceptor, list[Greeter]], Awaitable[None]]
 ) -> None:
     async def play() -> None:
-        made: list[Greeter] = []
-
-        def make() -> Greeter:
-            made.append(Greeter())
-            return made[-1]
-
-        acceptor = Acceptor(listener, make)
+        factory = Factory()
+        acceptor = Acceptor(listener, factory)
         acceptor.start()
         try:
-            await scenario(acceptor, made)
+            await scenario(acceptor, factory.made)
         finally:
             acceptor.close()
             await acceptor.wait_closed()
@@ -99,6 +104,20 @@ def test_a_short_queue_is_left_for_other_workers_too(listener: ScarceSocket) -> 
         assert len(made) == 3
 
     with connect(listener, 3):
+        run(listener, scenario)
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET6, socket.AF_UNIX])
+def test_other_families_of_addresses_work(family: socket.AddressFamily, tmp_path: Path) -> None:
+    async def scenario(acceptor: Acceptor, made: list[Greeter]) -> None:
+        client.settimeout(5)
+        assert await asyncio.to_thread(client.recv, 100) == b"hello"
+
+    with socket.socket(family) as listener, socket.socket(family) as client:
+        listener.bind(str(tmp_path / "socket") if family == socket.AF_UNIX else ("::1", 0))
+        listener.listen()
+        listener.setblocking(False)
+        client.connect(listener.getsockname())
         run(listener, scenario)
 
 

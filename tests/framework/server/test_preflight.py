@@ -1,11 +1,18 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+from pathlib import Path
 
 import pytest
 
-from framework.server.preflight import find_bind_problem
+from framework.server.preflight import (
+    find_bind_problem,
+    find_missing_package,
+    find_socket_problem,
+    is_socket_activated,
+)
 
 
 def find(host: str, port: int) -> str | None:
@@ -52,3 +59,54 @@ def test_a_port_that_needs_rights_says_which_do_not(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
     assert find("127.0.0.1", 80) == "PORT=80 needs special rights: choose a port from 1024 on"
+
+
+@pytest.fixture
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of a Unix socket is at most a hundred bytes long."""
+    return tmp_path_factory.mktemp("p") / "web.sock"
+
+
+def test_a_unix_socket_that_nobody_listens_on_is_no_problem(place: Path) -> None:
+    assert find_socket_problem(str(place), setting="UDS") is None
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(place))
+    assert place.is_socket()
+    assert find_socket_problem(str(place), setting="UDS") is None
+
+
+def test_a_unix_socket_that_cannot_be_made_says_what_to_do(place: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(place))
+        server.listen(1)
+        problem = find_socket_problem(str(place), setting="UDS")
+    assert problem == (
+        f"UDS={str(place)!r} is taken: stop the process that listens there, or choose another"
+    )
+    place.unlink()
+    place.touch()
+    problem = find_socket_problem(str(place), setting="UDS")
+    assert problem is not None
+    assert "is there and no socket" in problem
+    problem = find_socket_problem(str(place.parent / "none" / "web.sock"), setting="UDS")
+    assert problem is not None
+    assert "make the folder" in problem
+
+
+def test_a_package_that_cannot_be_imported_is_named_with_its_command() -> None:
+    assert find_missing_package("httptools") is None
+    assert find_missing_package("no_such_parser") == (
+        "HTTP=no_such_parser needs the package no_such_parser: pip install no_such_parser"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pid", "number", "expected"),
+    [("mine", "1", True), ("mine", "0", False), ("mine", "x", False), ("1", "1", False)],
+)
+def test_sockets_are_handed_over_to_the_process_that_is_named(
+    pid: str, number: str, *, expected: bool
+) -> None:
+    environ = {"LISTEN_PID": str(os.getpid()) if pid == "mine" else pid, "LISTEN_FDS": number}
+    assert is_socket_activated(environ) is expected
+    assert not is_socket_activated({})

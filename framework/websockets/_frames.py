@@ -1,0 +1,51 @@
+"""What a frame holds: text, bytes, or JSON in either."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from framework.exceptions import UnexpectedFrame, WebSocketJSONDecodeError
+from framework.types import Message
+
+_parse_json = msgspec.json.Decoder().decode
+
+
+def take_text(message: Message) -> str:
+    """Return the text of a frame. Raises `UnexpectedFrame` for a binary one."""
+    text: str | None = message.get("text")
+    if text is None:
+        raise UnexpectedFrame("text")
+    return text
+
+
+def take_bytes(message: Message) -> bytes:
+    """Return the bytes of a frame. Raises `UnexpectedFrame` for a text one."""
+    data: bytes | None = message.get("bytes")
+    if data is None:
+        raise UnexpectedFrame("binary")
+    return data
+
+
+def take_either(message: Message) -> str | bytes:
+    """Return what a frame holds."""
+    text: str | None = message.get("text")
+    return take_bytes(message) if text is None else text
+
+
+def take_json(message: Message) -> Any:
+    """Return the value of a frame of either kind. Raises `WebSocketJSONDecodeError`."""
+    return parse_json(take_either(message))
+
+
+def parse_json(data: str | bytes) -> Any:
+    """Return the value of a JSON text (RFC 8259).
+
+    Raises:
+        WebSocketJSONDecodeError: it is none.
+    """
+    try:
+        return _parse_json(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
+        raise WebSocketJSONDecodeError(str(exc)) from None

@@ -1,0 +1,346 @@
+"""`WebSocket`: one WebSocket connection, as its endpoint sees it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import anyio
+
+from framework._connection import HTTPConnection, StateT
+from framework._defaults import WEBSOCKET_CLOSE_SECONDS, WEBSOCKET_SEND_SECONDS
+from framework.exceptions import WebSocketDisconnect, WebSocketDisconnected, WebSocketException
+from framework.responses import Response
+from framework.responses.base import encode_json
+from framework.types import Message, Receive, Scope, Send
+from framework.websockets._buffers import Buffers
+from framework.websockets._frames import parse_json, take_bytes, take_either, take_text
+from framework.websockets._queue import Overflow
+
+__all__ = ["WebSocket", "WebSocketClose", "WebSocketState"]
+
+_INTERNAL_ERROR = 1011
+
+
+class WebSocketState(enum.Enum):
+    """How far one side of a WebSocket has come; `RESPONSE` is a refusal that is being sent."""
+
+    CONNECTING = 0
+    CONNECTED = 1
+    DISCONNECTED = 2
+    RESPONSE = 3
+
+
+# PERF: every frame asks for a state; as names of the module they cost half of what attributes cost.
+_CONNECTING = WebSocketState.CONNECTING
+_CONNECTED = WebSocketState.CONNECTED
+_DISCONNECTED = WebSocketState.DISCONNECTED
+_RESPONSE = WebSocketState.RESPONSE
+
+
+class WebSocket(HTTPConnection[StateT]):
+    """A WebSocket: `accept` it, then receive and send until one side closes.
+
+    `async with websocket:` accepts it and closes it whatever happens: with 1000, with the code of a
+    `WebSocketException`, with 1011 after any other. `async for message in websocket` gives text and
+    bytes as they come and ends when the client does. `open` adds queues and time-outs.
+
+    Attributes:
+        client_state: what the client has done so far.
+        application_state: what the application has done so far.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            raise ValueError(f"scope type {scope['type']!r} is no WebSocket")
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self.client_state = _CONNECTING
+        self.application_state = _CONNECTING
+
+    async def receive(self) -> Message:
+        """Return the next ASGI message.
+
+        Raises:
+            WebSocketDisconnected: the disconnect was received before.
+            RuntimeError: the server sent what has no place here.
+        """
+        if self.client_state is _CONNECTED:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                self.client_state = _DISCONNECTED
+            elif message["type"] != "websocket.receive":
+                _refuse(message, "websocket.receive", "websocket.disconnect")
+            return message
+        if self.client_state is _CONNECTING:
+            message = await self._receive()
+            if message["type"] != "websocket.connect":
+                _refuse(message, "websocket.connect")
+            self.client_state = _CONNECTED
+            return message
+        raise WebSocketDisconnected("receive() was called after the client had disconnected")
+
+    async def send(self, message: Message) -> None:
+        """Send an ASGI message.
+
+        Raises:
+            WebSocketDisconnect: the connection broke (1006).
+            WebSocketDisconnected: a close, or a whole refusal, was sent before.
+            RuntimeError: the message has no place here, such as a frame before `accept`.
+        """
+        kind = message["type"]
+        if self.application_state is _CONNECTED:
+            if kind == "websocket.close":
+                self.application_state = _DISCONNECTED
+            elif kind != "websocket.send":
+                _refuse(message, "websocket.send", "websocket.close")
+            try:
+                await self._send(message)
+            except OSError as exc:
+                self.application_state = _DISCONNECTED
+                raise WebSocketDisconnect(code=1006) from exc
+            return
+        if self.application_state is _DISCONNECTED:
+            raise WebSocketDisconnected(f"{kind!r} was sent after the WebSocket had been closed")
+        if self.application_state is _RESPONSE:
+            if kind != "websocket.http.response.body":
+                _refuse(message, "websocket.http.response.body")
+            if not message.get("more_body", False):
+                self.application_state = _DISCONNECTED
+        elif kind == "websocket.accept":
+            self.application_state = _CONNECTED
+        elif kind == "websocket.close":
+            self.application_state = _DISCONNECTED
+        elif kind == "websocket.http.response.start":
+            self.application_state = _RESPONSE
+        else:
+            _refuse(message, "websocket.accept", "websocket.close", "websocket.http.response.start")
+        await self._send(message)
+
+    async def accept(
+        self,
+        subprotocol: str | None = None,
+        headers: Iterable[tuple[bytes, bytes]] | None = None,
+    ) -> None:
+        """Accept the handshake, with one of `scope["subprotocols"]` and more header fields if given."""
+        if self.client_state is _CONNECTING:
+            await self.receive()
+        await self.send(
+            {"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers or []}
+        )
+
+    async def _receive_frame(self) -> Message:
+        if self.application_state is not _CONNECTED:
+            raise WebSocketDisconnected(
+                "The WebSocket is not open: call accept() before receiving, and nothing after close()"
+            )
+        message = await self.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005), message.get("reason"))
+        return message
+
+    async def receive_text(self) -> str:
+        """Return the next text frame.
+
+        Raises:
+            WebSocketDisconnect: the client has gone.
+            UnexpectedFrame: a binary frame came; closes with 1003 unless caught.
+            WebSocketDisconnected: the WebSocket is not open.
+        """
+        return take_text(await self._receive_frame())
+
+    async def receive_bytes(self) -> bytes:
+        """Return the next binary frame. Raises as `receive_text` does."""
+        return take_bytes(await self._receive_frame())
+
+    async def receive_json(self, mode: str = "text") -> Any:
+        """Return the JSON of the next text frame, or binary frame where `mode` is `"binary"`.
+
+        Raises:
+            WebSocketJSONDecodeError: the frame is not JSON; closes with 1007 unless caught.
+            WebSocketDisconnect, UnexpectedFrame, WebSocketDisconnected: as `receive_text` does.
+        """
+        _check_mode(mode)
+        message = await self._receive_frame()
+        return parse_json(take_text(message) if mode == "text" else take_bytes(message))
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[str | bytes]:
+        try:
+            while True:
+                yield take_either(await self._receive_frame())
+        except WebSocketDisconnect:
+            pass
+
+    async def iter_text(self) -> AsyncIterator[str]:
+        """Iterate over text frames until the client has gone."""
+        try:
+            while True:
+                yield await self.receive_text()
+        except WebSocketDisconnect:
+            pass
+
+    async def iter_bytes(self) -> AsyncIterator[bytes]:
+        """Iterate over binary frames until the client has gone."""
+        try:
+            while True:
+                yield await self.receive_bytes()
+        except WebSocketDisconnect:
+            pass
+
+    async def iter_json(self) -> AsyncIterator[Any]:
+        """Iterate over the JSON of text frames until the client has gone."""
+        try:
+            while True:
+                yield await self.receive_json()
+        except WebSocketDisconnect:
+            pass
+
+    async def send_text(self, data: str) -> None:
+        """Send a text frame."""
+        await self.send({"type": "websocket.send", "text": data})
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a binary frame."""
+        await self.send({"type": "websocket.send", "bytes": data})
+
+    async def send_json(self, data: Any, mode: str = "text") -> None:
+        """Send a value as JSON, as `JSONResponse` does, in a frame of the given `mode`."""
+        _check_mode(mode)
+        encoded = encode_json(data)
+        if mode == "text":
+            await self.send({"type": "websocket.send", "text": encoded.decode()})
+        else:
+            await self.send({"type": "websocket.send", "bytes": encoded})
+
+    async def close(self, code: int = 1000, reason: str | None = None) -> None:
+        """Close the WebSocket, or refuse the handshake (403) where it was not accepted.
+
+        Does nothing when it is closed already, by another task or by the client.
+        """
+        if self.application_state is _DISCONNECTED:
+            return
+        try:
+            await self.send({"type": "websocket.close", "code": code, "reason": reason or ""})
+        except WebSocketDisconnect:
+            self.application_state = _DISCONNECTED
+
+    async def end(self, exc: BaseException | None = None) -> None:
+        """Close what is still open, as the end of an endpoint does.
+
+        With 1000, with the code of a `WebSocketException`, or with 1011. What cannot be closed within
+        `WEBSOCKET_CLOSE_SECONDS` is left to the server.
+        """
+        if self.application_state is not _CONNECTED:
+            return
+        if self.client_state is _DISCONNECTED:
+            self.application_state = _DISCONNECTED
+            return
+        code, reason = 1000, ""
+        if isinstance(exc, WebSocketException):
+            code, reason = exc.code, exc.reason
+        elif exc is not None and not isinstance(exc, WebSocketDisconnect):
+            code = _INTERNAL_ERROR
+        with anyio.move_on_after(WEBSOCKET_CLOSE_SECONDS, shield=True):
+            await self.close(code, reason)
+
+    async def __aenter__(self) -> Self:
+        if self.application_state is _CONNECTING:
+            await self.accept()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.end(exc)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        subprotocol: str | None = None,
+        headers: Iterable[tuple[bytes, bytes]] | None = None,
+        *,
+        inbox: int | None = None,
+        inbox_overflow: Overflow = "wait",
+        outbox: int | None = None,
+        overflow: Overflow = "close",
+        idle_timeout: float | None = None,
+        send_timeout: float | None = WEBSOCKET_SEND_SECONDS,
+        stop_on_disconnect: bool = False,
+    ) -> AsyncIterator[Self]:
+        """Do what `async with websocket:` does, with queues and time-outs.
+
+        Where the WebSocket has to end, because of one of them, the block is cancelled and raises
+        `WebSocketDisconnect`, which is no error of an endpoint that lets it pass. Policies are `wait`,
+        `drop_oldest`, `drop_newest` and `close`.
+
+        Args:
+            subprotocol, headers: as `accept` takes them.
+            inbox: messages that are read before somebody receives them. Servers stop reading when a
+                message waits; a handler that seldom receives needs an inbox to answer pings and to
+                notice the end of its client. None: none.
+            inbox_overflow: what becomes of one more message; `wait` stops reading, `close` is 1008.
+            outbox: messages that wait for the client to read; sending does not wait any more. None: none.
+            overflow: what becomes of one more message; `close` is 1013.
+            idle_timeout: seconds without a message in either direction, then close with 1001; None: any.
+            send_timeout: seconds that the client may take to read what is sent; None: any.
+            stop_on_disconnect: end the block when the client goes, whatever it waits for; needs an inbox.
+
+        Raises:
+            ValueError: one of them is wrong.
+            WebSocketDisconnect: see above.
+        """
+        buffers = Buffers(
+            self._receive,
+            self._send,
+            inbox=inbox,
+            inbox_overflow=inbox_overflow,
+            outbox=outbox,
+            overflow=overflow,
+            idle_timeout=idle_timeout,
+            send_timeout=send_timeout,
+            stop_on_disconnect=stop_on_disconnect,
+        )
+        if self.application_state is _CONNECTING:
+            await self.accept(subprotocol, headers)
+        failure: BaseException | None = None
+        try:
+            async with anyio.create_task_group() as tasks:
+                failure = None
+    async def send_denial_response(self, response: Response) -> None:
+        """Refuse the handshake with an HTTP response. Raises `RuntimeError` where the server cannot."""
+        if "websocket.http.response" not in self.scope.get("extensions", {}):
+            raise RuntimeError(
+                "The server does not offer WebSocket denial responses; use close() instead"
+            )
+        await response(self.scope, self.receive, self.send)
+
+
+class WebSocketClose:
+    """An ASGI application that closes every WebSocket, or refuses it before it is accepted."""
+
+    def __init__(self, code: int = 1000, reason: str | None = None) -> None:
+        self.code = code
+        self.reason = reason or ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.close", "code": self.code, "reason": self.reason})
+
+
+def _refuse(message: Message, *expected: str) -> NoReturn:
+    names = " or ".join(repr(name) for name in expected)
+    raise RuntimeError(f"Expected ASGI message {names}, but got {message['type']!r}")
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in ("text", "binary"):
+        raise RuntimeError(f"mode={mode!r} is neither 'text' nor 'binary'")
