@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from app.hello.routes import routes as hello_routes
-from app.jobs.demo import count, start_count
+from app.jobs.starting import start_count
 from app.jobs.store import Jobs
 from app.middleware import PROBES, build_middleware
 from app.places import build_channels_url, build_shared_folder
@@ -25,9 +24,6 @@ from framework.observability.logging import configure_logging
 from framework.observability.middleware import ObservabilityMiddleware
 from framework.routing import BaseRoute
 from framework.types import ASGIApp
-
-JOBS: Final = (count,)
-"""Every durable job of every slice: what `make worker` can execute."""
 
 
 @asynccontextmanager

@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 
 from app.jobs.worker import JobWorker
-from app.main import JOBS
 from app.settings import SettingsError, load_settings
+from app.work import JOBS
 
 
 def main() -> None:

@@ -79,8 +79,20 @@ STATIC_SETTLED_SECONDS: Final = 2.0
 # that has vanished is noticed.
 HEARTBEAT_SECONDS: Final = 15.0
 
-# How often an event stream asks whether the server is about to stop.
+# How often an event stream asks whether the server is about to stop, where it is not told.
 DRAIN_POLL_SECONDS: Final = 0.5
+
+# When the client of a stream that ends for that is to connect again, at random between the two: not all
+# of them at once (milliseconds).
+DRAIN_RETRY_MILLISECONDS: Final = (500, 3000)
+
+# WebSockets with queues (`WebSocket.open`). What waits in one of them at once (bytes).
+MAX_WEBSOCKET_QUEUE_BYTES: Final = 4 * 1024 * 1024
+
+# How long a client may take to read what is sent to it, and how long the close frame is waited for when
+# an endpoint ends (seconds).
+WEBSOCKET_SEND_SECONDS: Final = 30.0
+WEBSOCKET_CLOSE_SECONDS: Final = 2.0
 
 # Forms. A form as a whole, files included, when no `max_body_size` is set (bytes).
 MAX_FORM_BYTES: Final = 1024 * 1024 * 1024

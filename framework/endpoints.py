@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, Final, Literal
 
-import msgspec
-
 from framework._callables import is_async_callable
+from framework._websocket_session import run_session
 from framework.concurrency import run_in_threadpool
-from framework.exceptions import (
-    HTTPException,
-    UnexpectedFrame,
-    WebSocketDisconnect,
-    WebSocketException,
-    WebSocketJSONDecodeError,
-)
+from framework.exceptions import HTTPException, WebSocketDisconnect, WebSocketException
 from framework.requests import Request
 from framework.responses import PlainTextResponse, Response
 from framework.types import Message, Receive, Scope, Send
 from framework.websockets import WebSocket
+from framework.websockets._frames import take_bytes, take_either, take_json, take_text
 
 __all__ = [
     "HTTPEndpoint",
@@ -31,8 +25,6 @@ _HANDLER_NAMES: Final = {
     method: method.lower()
     for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")
 }
-
-_parse_json = msgspec.json.Decoder().decode
 
 
 class HTTPEndpoint:
@@ -117,13 +109,7 @@ class WebSocketEndpoint:
     async def dispatch(self) -> None:
         """Serve the WebSocket until one side closes it."""
         websocket = WebSocket(self.scope, self.receive, self.send)
-        try:
-            await self._serve(websocket)
-        except WebSocketException as exc:
-            # Below an application its handlers close the WebSocket.
-            if "app" in self.scope:
-                raise
-            await websocket.close(exc.code, exc.reason)
+        await run_session(websocket, self._serve, self.receive, self.send)
 
     async def _serve(self, websocket: WebSocket[Any]) -> None:
         await self.on_connect(websocket)
@@ -168,35 +154,9 @@ class WebSocketEndpoint:
         """Clean up when the WebSocket has ended; 1011 when that is our fault. Does nothing as it stands."""
 
 
-def _take_text(message: Message) -> str:
-    text: str | None = message.get("text")
-    if text is None:
-        raise UnexpectedFrame("text")
-    return text
-
-
-def _take_bytes(message: Message) -> bytes:
-    data: bytes | None = message.get("bytes")
-    if data is None:
-        raise UnexpectedFrame("binary")
-    return data
-
-
-def _take_either(message: Message) -> str | bytes:
-    text: str | None = message.get("text")
-    return _take_bytes(message) if text is None else text
-
-
-def _take_json(message: Message) -> Any:
-    try:
-        return _parse_json(_take_either(message))
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
-        raise WebSocketJSONDecodeError(str(exc)) from None
-
-
 _DECODERS: Final[dict[str | None, Callable[[Message], Any]]] = {
-    "text": _take_text,
-    "bytes": _take_bytes,
-    "json": _take_json,
-    None: _take_either,
+    "text": take_text,
+    "bytes": take_bytes,
+    "json": take_json,
+    None: take_either,
 }

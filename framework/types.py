@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from framework.datastructures import URLPath
     from framework.requests import Request
     from framework.responses import Response
+    from framework.websockets import WebSocket
 
 __all__ = [
     "ASGIApp",
@@ -29,6 +30,7 @@ __all__ = [
     "StatelessLifespan",
     "SupportsAsyncClose",
     "URLPathProvider",
+    "WebSocketExceptionHandler",
 ]
 
 AppType = TypeVar("AppType")
@@ -47,6 +49,7 @@ Lifespan: TypeAlias = StatelessLifespan[AppType] | StatefulLifespan[AppType]
 HTTPExceptionHandler: TypeAlias = Callable[
     ["Request[Any]", Exception], "Response | Awaitable[Response] | None"
 ]
+WebSocketExceptionHandler: TypeAlias = Callable[["WebSocket[Any]", Exception], Awaitable[None]]
 ExceptionHandler: TypeAlias = Callable[[Any, Any], Any]
 
 # Handlers by exception class, handlers by status code.

@@ -9,9 +9,8 @@ from dbos import DBOS
 from msgspec import Struct
 
 from app.jobs.engine import PROGRESS
-from app.jobs.store import Jobs
+from app.jobs.starting import COUNT
 
-JOB: Final = "count"
 STEP_SECONDS: Final = 0.25
 
 # Workers that may die over it before it is given up: what kills its worker each time must end.
@@ -36,7 +35,7 @@ async def take_step(number: int) -> int:
     return number + 1
 
 
-@DBOS.workflow(name=JOB, max_recovery_attempts=MAX_DEATHS)
+@DBOS.workflow(name=COUNT, max_recovery_attempts=MAX_DEATHS)
 async def count(total: int) -> int:
     """Count to `total`. After a crash this function runs again and skips the steps that have ended."""
     done = 0
@@ -44,8 +43,3 @@ async def count(total: int) -> int:
         done = await take_step(done)
         await DBOS.set_event_async(PROGRESS, {"done": done, "total": total})
     return done
-
-
-async def start_count(jobs: Jobs, total: int) -> str:
-    """Enqueue a count; return the id of the job."""
-    return await jobs.enqueue(JOB, total)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime
-from time import time
 
 from framework._http.dates import format_date
 
@@ -111,5 +111,5 @@ def _format_expires(expires: datetime | str | int) -> str:
     if isinstance(expires, datetime):
         return format_date(expires.timestamp())
     if isinstance(expires, int):
-        return format_date(time() + expires)
+        return format_date(time.time() + expires)
     return _check_attribute("expires", expires)

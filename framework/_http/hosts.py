@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 _MAX_CACHED_HOSTS: Final = 256
 _MAX_PORT: Final = 65535
 
+_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", re.ASCII)
+
 # The comma is a sub-delim too, but what has one are two `Host` fields that a proxy joined.
 _HOST = re.compile(
     r"""
@@ -59,3 +61,18 @@ def find_host(value: str) -> ParsedHost | None:
     if port is not None and port > _MAX_PORT:
         return None
     return ParsedHost(host, port)
+
+
+def is_private(host: str) -> bool:
+    """Say whether a host is an IP address, a name without a dot or below `localhost`.
+
+    Health checks, containers, tests and developers use those. Nobody can have a certificate for most of
+    them, nor point a domain of their own at this server by them (DNS rebinding).
+    """
+    name = host.lower().removesuffix(".")
+    return (
+        name.startswith("[")
+        or "." not in name
+        or name.endswith(".localhost")
+        or _IPV4.fullmatch(name) is not None
+    )

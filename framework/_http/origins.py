@@ -29,6 +29,28 @@ def find_origin(text: str) -> Origin | None:
     return None if match is None else _build_origin(match[1].lower(), match[2])
 
 
+def parse_origins(name: str, texts: Collection[str]) -> frozenset[Origin]:
+    """Return the origins that a setting lists; `name` is what it is called.
+
+    Raises:
+        ValueError: one of them is no origin.
+        TypeError: one text instead of a list.
+    """
+    if isinstance(texts, str):
+        raise TypeError(f"{name}={texts!r} is one text; pass a list such as {[texts]!r}")
+    return frozenset(_parse_origin(text) for text in texts)
+
+
+def _parse_origin(text: str) -> Origin:
+    origin = find_origin(text)
+    if origin is None or "*" in text:
+        raise ValueError(
+            f"trusted origin {text!r} is none: write scheme and host, such as https://example.com, "
+            "each host by its name and nothing behind it"
+        )
+    return origin
+
+
 def _build_origin(scheme: str, authority: str) -> Origin | None:
     host = find_host(authority)
     if host is None:

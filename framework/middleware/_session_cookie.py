@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any, Final
@@ -20,6 +21,8 @@ from framework._http.fields import encode_field_value
 from framework.datastructures import Secret
 
 Keys = str | Secret | Sequence[str | Secret]
+
+_logger = logging.getLogger("framework.middleware.sessions")
 
 _DELETED: Final = "expires=Thu, 01 Jan 1970 00:00:00 GMT; "
 # Browsers take cookies with these names only as the prefix says (RFC 6265bis section 4.1.3).
@@ -42,6 +45,7 @@ class SessionCookie:
         domain: str | None,
         partitioned: bool,
     ) -> None:
+        same_site = str(same_site)  # None is written "None", and means what "none" does
         _check_attributes(name, max_age, path, same_site, domain)
         # It takes keys from the oldest to the newest, and signs with the newest.
         # PERF: what it makes of a key, always the same, is not made again for each cookie.
@@ -116,30 +120,35 @@ def _check_attributes(
         partitioned=False,
     )
     if max_age is not None and max_age < 0:
-        raise ValueError(
-            f"max_age={max_age!r} must not be negative; None is as long as the browser is open"
+        _logger.warning(
+            "max_age=%r ends each session at once; pass seconds, None is as long as the browser is open",
+            max_age,
         )
     if name.startswith("__Host-") and (path != "/" or domain is not None):
-        raise ValueError(
-            f"session_cookie={name!r}: browsers refuse this prefix with path={path!r} and "
-            f"domain={domain!r}; leave both out"
+        _logger.warning(
+            "session_cookie=%r: browsers refuse this prefix with path=%r and domain=%r; leave both out",
+            *(name, path, domain),
         )
 
 
 def _read_keys(keys: Keys) -> list[str]:
-    """Return the keys as text. What is wrong with one is said without showing it."""
-    found = [keys] if isinstance(keys, str | Secret) else list(keys)
+    """Return the keys as text. What is wrong with one is said in the log, without showing it."""
+    is_list = isinstance(keys, Sequence) and not isinstance(keys, str | bytes)
+    found = list(keys) if is_list else [keys]
     if not found:
         raise ValueError("secret_key is an empty list; the first key signs, all of them verify")
     for place, key in enumerate(found):
         if not isinstance(key, str | Secret):
-            raise TypeError(
-                f"secret_key number {place} is a {type(key).__name__}; pass text or a Secret"
+            _logger.warning(
+                "secret_key number %d is of type %s, and its printed form is the key: pass text or a "
+                "Secret",
+                *(place, type(key).__name__),
             )
         size = len(str(key).encode())
         if size < MIN_SECRET_KEY_BYTES:
-            raise ValueError(
-                f"secret_key number {place} has {size} bytes; use at least {MIN_SECRET_KEY_BYTES}, "
-                "such as secrets.token_urlsafe(32) gives"
+            _logger.warning(
+                "secret_key number %d has %d bytes, and who guesses it can forge any session: use at "
+                "least %d, such as secrets.token_urlsafe(32) gives",
+                *(place, size, MIN_SECRET_KEY_BYTES),
             )
     return [str(key) for key in found]

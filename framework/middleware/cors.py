@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
 from framework._defaults import MAX_ORIGIN_CHARACTERS
-from framework._http.fields import encode_field_name
+from framework._http.fields import encode_field_name, encode_field_value
 from framework._http.vary import add_vary
 from framework.datastructures import Headers
+from framework.middleware._text_lists import read_texts
 from framework.responses import PlainTextResponse, Response
 from framework.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,6 +38,8 @@ _OWN_NAMES: Final = frozenset(
     {b"vary", _ALLOW_ORIGIN, _ALLOW_CREDENTIALS[0], b"access-control-expose-headers"}
 )
 
+_logger = logging.getLogger(__name__)
+
 # An origin as browsers write it (RFC 6454 section 6.1): lower case, no path, not even a slash.
 _ORIGIN = re.compile(
     r"[a-z][a-z0-9+.\-]*://(?:[a-z0-9._~\-]*|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?", re.ASCII
@@ -52,24 +56,23 @@ class CORSMiddleware:
     Every answer varies by `Origin`, with or without that field in the request, so a cache never hands
     an answer for one origin to another. What an endpoint says itself about CORS is replaced for an
     allowed origin, never doubled. A foreign origin gets its answer without any CORS field: the browser
-    keeps it from the script. It is no access control; others than browsers take no notice.
+    keeps it from the script. It is no access control; others than browsers take no notice. An option
+    that is unwise, or never matches what browsers send, is a warning in the log.
 
     Args:
         allow_origins: origins as browsers write them, such as `https://example.org:8443`, or `"*"` for
             all. `"null"`, which sandboxed frames and files send, is allowed only when it stands here.
         allow_methods: methods beside those that need no preflight; `"*"` for `ALL_METHODS`.
         allow_headers: request fields beside `SAFELISTED_HEADERS`; `"*"` for whatever is asked for.
-        allow_credentials: let cookies and HTTP authentication pass. Not with `"*"` as origin: any site
-            could then act as the user.
+        allow_credentials: let cookies and HTTP authentication pass. Together with `"*"` as origin each
+            origin is allowed by its name, since browsers take no `*` then: any site can act as the user.
         allow_origin_regex: pattern of the whole origin. What is no origin is not matched with it.
         allow_private_network: let public sites reach this server in a private network.
-        expose_headers: response fields that scripts may read; not `"*"` with credentials.
+        expose_headers: response fields that scripts may read; with credentials `"*"` is no wildcard.
         max_age: seconds that a browser remembers a preflight; -1 for not at all.
 
     Raises:
-        ValueError: something that no browser sends, so that it would never match, or `"*"` together
-            with credentials.
-        TypeError: one text where a list is meant.
+        ValueError: something that cannot stand in a header field, or a pattern that is none.
     """
 
     def __init__(
@@ -85,34 +88,33 @@ class CORSMiddleware:
         max_age: int = 600,
     ) -> None:
         self.app = app
-        self.allow_origins = _check_origins(allow_origins)
+        self.allow_origins = _read_origins(allow_origins)
         self.allow_all_origins = "*" in self.allow_origins
-        self.allow_methods = _check_methods(allow_methods)
-        names = _check_names("allow_headers", allow_headers)
+        self.allow_methods = _read_methods(allow_methods)
+        names = _read_names("allow_headers", allow_headers)
         self.allow_all_headers = "*" in names
         self.allow_credentials = allow_credentials
         self.allow_origin_regex = _compile(allow_origin_regex)
         self.allow_private_network = allow_private_network
-        exposed = _check_names("expose_headers", expose_headers)
-        if max_age < -1:
-            raise ValueError(f"max_age={max_age!r}: pass seconds, or -1 for no caching")
+        exposed = _read_names("expose_headers", expose_headers)
         if allow_credentials and self.allow_all_origins:
-            raise ValueError(
+            _logger.warning(
                 "allow_origins has '*' together with allow_credentials=True, which lets every site "
                 "act as its visitors: list the origins, or use allow_origin_regex"
             )
         if allow_credentials and "*" in exposed:
-            raise ValueError(
+            _logger.warning(
                 "expose_headers has '*' together with allow_credentials=True, which browsers take for "
                 "the name of a field: list the fields"
             )
+        self._sends_star = self.allow_all_origins and not allow_credentials
         allowed = {name.lower(): name for name in (*names, *SAFELISTED_HEADERS)}
         self.allow_headers = frozenset(allowed)
         self._fields = self._build_fields(exposed)
         self._preflight_fields = self._build_preflight_fields(sorted(allowed.values()), max_age)
 
     def _build_fields(self, exposed: Collection[str]) -> tuple[_Field, ...]:
-        fields: list[_Field] = [(_ALLOW_ORIGIN, b"*")] if self.allow_all_origins else []
+        fields: list[_Field] = [(_ALLOW_ORIGIN, b"*")] if self._sends_star else []
         if self.allow_credentials:
             fields.append(_ALLOW_CREDENTIALS)
         if exposed:
@@ -121,7 +123,7 @@ class CORSMiddleware:
 
     def _build_preflight_fields(self, allowed: list[str], max_age: int) -> tuple[_Field, ...]:
         fields: list[_Field] = [_PREFLIGHT_VARY]
-        if self.allow_all_origins:
+        if self._sends_star:
             fields.append((_ALLOW_ORIGIN, b"*"))
         fields.append((b"access-control-allow-methods", ", ".join(self.allow_methods).encode()))
         fields.append((b"access-control-max-age", b"%d" % max_age))
@@ -135,22 +137,19 @@ class CORSMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        origin: bytes | None = None
-        for name, value in scope["headers"]:
-            if name == b"origin":
-                # Two of them are none that anybody could be right about.
-                origin = value if origin is None else b""
+        origins = [value for name, value in scope["headers"] if name == b"origin"]
         fields: tuple[_Field, ...] = ()
-        if origin is not None:
+        if origins:
             if scope["method"] == "OPTIONS":
                 headers = Headers(scope=scope)
                 if "access-control-request-method" in headers:
                     await self.preflight_response(headers)(scope, receive, send)
                     return
-            if self.allow_all_origins:
+            if self._sends_star:
                 fields = self._fields
-            elif self.is_allowed_origin(origin.decode("latin-1")):
-                fields = (*self._fields, (_ALLOW_ORIGIN, origin))
+            # Two of them are none that anybody could be right about.
+            elif len(origins) == 1 and self.is_allowed_origin(origins[0].decode("latin-1")):
+                fields = (*self._fields, (_ALLOW_ORIGIN, origins[0]))
         await self.app(scope, receive, _CORSSend(fields, send))
 
     def is_allowed_origin(self, origin: str) -> bool:
@@ -169,7 +168,7 @@ class CORSMiddleware:
         origins = request_headers.getlist("origin")
         if len(origins) != 1 or not self.is_allowed_origin(origins[0]):
             failures.append("origin")
-        elif not self.allow_all_origins:
+        elif not self._sends_star:
             fields.append((_ALLOW_ORIGIN, origins[0].encode("latin-1")))
         if request_headers["access-control-request-method"] not in self.allow_methods:
             failures.append("method")
@@ -235,49 +234,42 @@ class _CORSSend:
         return fields
 
 
-def _list_texts(name: str, value: Collection[str]) -> tuple[str, ...]:
-    if value == "*":
-        return ("*",)
-    if isinstance(value, str):
-        raise TypeError(f"{name}={value!r} is one text: pass a list of them")
-    return tuple(value)
-
-
-def _check_origins(origins: Collection[str]) -> frozenset[str]:
-    listed = frozenset(_list_texts("allow_origins", origins))
-    for origin in listed:
-        if origin in ("*", "null"):
-            continue
+def _read_origins(origins: Collection[str]) -> frozenset[str]:
+    listed = frozenset(read_texts(_logger, "allow_origins", origins))
+    for origin in listed - {"*", "null"}:
         if "*" in origin:
-            raise ValueError(
-                f"allow_origins has {origin!r}: for a pattern use allow_origin_regex, '*' alone is "
-                "every origin"
+            _logger.warning(
+                "allow_origins has %r, which no browser sends: for a pattern use allow_origin_regex, '*' "
+                "alone is every origin",
+                origin,
             )
-        if not _ORIGIN.fullmatch(origin) or _DEFAULT_PORT.fullmatch(origin):
-            raise ValueError(
-                f"allow_origins has {origin!r}, which no browser sends: write scheme://host or "
-                "scheme://host:port in lower case, without a path, slash or default port"
+        elif not _ORIGIN.fullmatch(origin) or _DEFAULT_PORT.fullmatch(origin):
+            _logger.warning(
+                "allow_origins has %r, which no browser sends: write scheme://host or "
+                "scheme://host:port in lower case, without a path, slash or default port",
+                origin,
             )
     return listed
 
 
-def _check_methods(methods: Collection[str]) -> tuple[str, ...]:
-    listed = _list_texts("allow_methods", methods)
+def _read_methods(methods: Collection[str]) -> tuple[str, ...]:
+    listed = _read_names("allow_methods", methods)
     if "*" in listed:
         return ALL_METHODS
-    for method in _check_names("allow_methods", listed):
+    for method in listed:
         if method not in ALL_METHODS and method.upper() in ALL_METHODS:
-            raise ValueError(f"allow_methods has {method!r}: write {method.upper()!r}")
+            _logger.warning("allow_methods has %r: write %r", method, method.upper())
     return listed
 
 
-def _check_names(name: str, values: Collection[str]) -> tuple[str, ...]:
-    listed = _list_texts(name, values)
+def _read_names(name: str, values: Collection[str]) -> tuple[str, ...]:
+    listed = read_texts(_logger, name, values)
     for value in listed:
+        encode_field_value(value)  # what is no name may stand there, unless it breaks the field
         try:
             encode_field_name(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"{name} has {value!r}: write names such as 'X-Request-ID'") from None
+        except ValueError:
+            _logger.warning("%s has %r: write names such as 'X-Request-ID'", name, value)
     return listed
 
 

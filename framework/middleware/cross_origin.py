@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from framework._http.origins import Origin, find_origin, is_from_own_origin
+from framework._http.origins import is_from_own_origin, parse_origins
 from framework._http.paths import get_route_path
 from framework.exceptions import HTTPException
 from framework.middleware._refusals import answer_refusal
@@ -51,11 +51,12 @@ class CrossOriginProtection:
         exempt_paths: Sequence[str] = (),
         websockets: bool = True,
     ) -> None:
-        for name, value in (("trusted_origins", trusted_origins), ("exempt_paths", exempt_paths)):
-            if isinstance(value, str):
-                raise TypeError(f"{name}={value!r} is one text; pass a list such as {[value]!r}")
+        if isinstance(exempt_paths, str):
+            raise TypeError(
+                f"exempt_paths={exempt_paths!r} is one text; pass a list such as {[exempt_paths]!r}"
+            )
         self.app = app
-        self.trusted_origins = frozenset(_read_origin(origin) for origin in trusted_origins)
+        self.trusted_origins = parse_origins("trusted_origins", trusted_origins)
         self.exempt_paths = frozenset(_check_path(path) for path in exempt_paths)
         self.exempt_prefixes = tuple(path[:-1] for path in exempt_paths if path.endswith("/*"))
         self.websockets = websockets
@@ -78,16 +79,6 @@ class CrossOriginProtection:
         path = get_route_path(scope)
         # The empty tuple is the start of nothing.
         return path in self.exempt_paths or path.startswith(self.exempt_prefixes)
-
-
-def _read_origin(text: str) -> Origin:
-    origin = find_origin(text)
-    if origin is None or "*" in text:
-        raise ValueError(
-            f"trusted origin {text!r} is none: write scheme and host, such as https://example.com, "
-            "each host by its name and nothing behind it"
-        )
-    return origin
 
 
 def _check_path(path: str) -> str:

@@ -46,9 +46,10 @@ _FRAME = """<details{opened}><summary><code>{file}</code>, line {line}, in <b>{f
 class ServerErrorMiddleware:
     """The outermost layer of a stack.
 
-    An exception that reaches it is answered with 500 (the debug page, or `handler`), unless a response
-    was started, and raised again: the server logs it, a test client shows it. The answer is sent
-    through the application's own middleware, so that CORS headers and the like are on it.
+    An exception that reaches it is answered with 500 (the debug page, or what `handler` returns), and
+    raised again: the server logs it, a test client shows it. Once a response was started (a stream or a
+    background task has failed) `handler` is called all the same, to report, and its answer is not sent.
+    The answer is sent through the application's own middleware, so that CORS headers are on it.
     """
 
     def __init__(
@@ -67,16 +68,18 @@ class ServerErrorMiddleware:
         try:
             await self.app(scope, receive, tracked)
         except Exception as exc:
-            if not tracked.started:
-                await self.answer(exc, scope, receive, inner_send[0])
+            if tracked.started:
+                scope[STARTED_SCOPE_KEY] = True
+            await self.answer(exc, scope, receive, inner_send[0])
             raise
         finally:
             # What middleware sends through mostly knows the scope: no cycle is left to the collector.
             inner_send[0] = send
 
     async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the 500 for `exc`, unless a response was begun before it failed."""
-        if scope.get(STARTED_SCOPE_KEY):
+        """Send the 500 for `exc`; where a response was begun before it failed, only call the handler."""
+        has_started = scope.get(STARTED_SCOPE_KEY, False)
+        if has_started and (self.debug or self.handler is None):
             return
         scope[STARTED_SCOPE_KEY] = True
         request: Request[Any] = Request(scope)
@@ -89,7 +92,8 @@ class ServerErrorMiddleware:
             response = await self.handler(request, exc)
         else:
             response = await run_in_threadpool(self.handler, request, exc)
-        await response(scope, receive, send)
+        if not has_started:
+            await response(scope, receive, send)
 
     def debug_response(self, request: Request[Any], exc: Exception) -> Response:
         """Return the traceback, as a page to browsers and as text to everything else."""

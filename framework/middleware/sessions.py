@@ -7,8 +7,10 @@ from collections.abc import ItemsView, Iterator, KeysView, Sequence, ValuesView
 from typing import Any, Final, Literal, Self
 
 from framework._defaults import SESSION_COOKIE_WARNING_BYTES, SESSION_MAX_AGE_SECONDS
+from framework._http.hosts import is_private
 from framework._http.vary import add_vary
 from framework.datastructures import Secret
+from framework.middleware._host import find_request_host
 from framework.middleware._session_cookie import SessionCookie
 from framework.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,24 +29,24 @@ class SessionMiddleware:
     The cookie is signed, not encrypted: the client can read it, and can replay an old one until it
     expires, so keep no secrets in it and no right that has to be revocable. It is verified when the
     session is first used and written when the session has changed, nested values included. A cookie
-    that is forged, expired, too large or malformed is an empty session.
+    that is forged, expired, too large or malformed is an empty session. Options that browsers or
+    attackers make nothing of but harm are warned of in the log.
 
     Args:
-        secret_key: at least 16 bytes; or several, of which the first signs and all verify, so that a key
+        secret_key: 16 bytes or more, which nobody can guess; or several, of which the first signs and all verify, so that a key
             can be replaced: put the new one in front, and drop the old one after `max_age`.
         session_cookie: the name of the cookie.
         max_age: seconds after the last change until the session ends, 14 days unless given; None until
             the browser is closed. `request.session.mark_modified()` starts it anew.
         same_site: which requests of other sites bring the cookie.
-        https_only: send the cookie over TLS only (`Secure`). None: always, but for plain HTTP while
-            the application runs with `debug`.
+        https_only: send the cookie over TLS only (`Secure`). None: always, but for plain HTTP where
+            the application runs with `debug` or the request is for a private host: an IP address, a
+            name without a dot such as `testserver`, or one below `localhost`.
         domain: the host whose subdomains get the cookie too; None: this host alone.
         partitioned: keep the cookie apart for each top-level site (CHIPS).
 
     Raises:
-        ValueError: an attribute that could not stand in a cookie, a combination that browsers refuse, a
-            key that is too short.
-        TypeError: a key that is no text.
+        ValueError: an attribute that could not stand in a cookie, or a list without a key.
     """
 
     def __init__(
@@ -71,11 +73,11 @@ class SessionMiddleware:
         )
         if https_only is None and self.cookie.must_be_secure:
             https_only = True
-        if https_only is False and self.cookie.must_be_secure:
-            raise ValueError(
-                f"https_only=False with session_cookie={session_cookie!r}, same_site={same_site!r}, "
-                f"partitioned={partitioned!r}: browsers drop such a cookie without Secure; leave "
-                "https_only out"
+        if not https_only and self.cookie.must_be_secure:
+            _logger.warning(
+                "https_only=%r with session_cookie=%r, same_site=%r, partitioned=%r: browsers drop such "
+                "a cookie without Secure; leave https_only out",
+                *(https_only, session_cookie, same_site, partitioned),
             )
         self.https_only = https_only
         self.has_warned = False
@@ -92,8 +94,12 @@ class SessionMiddleware:
         """Say whether the cookie of this request is for TLS only."""
         if self.https_only is not None:
             return self.https_only
-        is_debug = getattr(scope.get("app"), "debug", False)
-        return not is_debug or scope.get("scheme") in ("https", "wss")
+        if scope.get("scheme") in ("https", "wss"):
+            return True
+        if getattr(scope.get("app"), "debug", False):
+            return False
+        host = find_request_host(scope)
+        return host is None or not is_private(host.host)
 
     def warn_if_large(self, field: str) -> None:
         """Say once that browsers may drop cookies of this size."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from ipaddress import IPv6Address
 from typing import Final
 
-from framework._http.hosts import find_host
+from framework._http.hosts import find_host, is_private
 from framework.datastructures import URL
 from framework.middleware._host import answer, find_request_host, refuse_host
+from framework.middleware._text_lists import read_texts
 from framework.responses import RedirectResponse
 from framework.types import ASGIApp, Receive, Scope, Send
 
@@ -20,7 +22,7 @@ ENFORCE_DOMAIN_WILDCARD: Final = "Domain wildcard patterns must be like '*.examp
 # What may stand in front of a wildcard's domain: names in the sense of DNS, not all that a URL allows.
 _SUBDOMAINS = re.compile(r"[a-z0-9_\-]+(?:\.[a-z0-9_\-]+)*", re.ASCII)
 
-_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", re.ASCII)
+_logger = logging.getLogger(__name__)
 
 
 class TrustedHostMiddleware:
@@ -31,14 +33,15 @@ class TrustedHostMiddleware:
 
     Args:
         allowed_hosts: hosts without port, IPv6 addresses in brackets; `*.example.com` for all hosts
-            below that domain, not itself; `*` for any host.
+            below that domain, not itself; `*` for any host. None: any host, or with `allow_private`
+            no others. What no `Host` field could match is left out, with a warning in the log.
         www_redirect: redirect from `example.com` to `www.example.com` where only the latter is allowed.
         allow_private: allow, besides `allowed_hosts`, IP addresses, names without a dot and
             `*.localhost`: what health checks, containers and developers use, and no stranger can have
             pointed here, since DNS rebinding needs a domain.
 
     Raises:
-        ValueError: no hosts and not `allow_private`, or something that no `Host` field could match.
+        ValueError: a `*` elsewhere than in front of a domain.
     """
 
     def __init__(
@@ -49,12 +52,16 @@ class TrustedHostMiddleware:
         *,
         allow_private: bool = False,
     ) -> None:
-        if isinstance(allowed_hosts, str) or not (allowed_hosts or allow_private):
-            raise ValueError(
-                f"allowed_hosts={allowed_hosts!r}: pass a list of hosts, ['*'] to allow any"
-            )
+        if allowed_hosts is None:
+            allowed_hosts = [] if allow_private else ["*"]
+        patterns = map(_read_pattern, read_texts(_logger, "allowed_hosts", allowed_hosts))
         self.app = app
-        self.allowed_hosts = [_check_pattern(pattern) for pattern in allowed_hosts or ()]
+        self.allowed_hosts = [pattern for pattern in patterns if pattern is not None]
+        if not (self.allowed_hosts or allow_private):
+            _logger.warning(
+                "allowed_hosts=%r lets nobody in: pass the hosts of this service, ['*'] to allow any",
+                allowed_hosts,
+            )
         self.allow_any = "*" in self.allowed_hosts
         self.www_redirect = www_redirect
         self.allow_private = allow_private
@@ -76,7 +83,7 @@ class TrustedHostMiddleware:
             self.allow_any
             or host in self._hosts
             or self._is_subdomain(host)
-            or (self.allow_private and _is_private(host))
+            or (self.allow_private and is_private(host))
         ):
             await self.app(scope, receive, send)
         elif self.www_redirect and "www." + host in self._hosts:
@@ -93,18 +100,14 @@ class TrustedHostMiddleware:
         )
 
 
-def _is_private(host: str) -> bool:
-    name = host.removesuffix(".")
-    return "." not in name or name.endswith(".localhost") or _IPV4.fullmatch(name) is not None
-
-
 def _normalize(host: str) -> str:
     if host.startswith("[") and not host.startswith("[v"):
         return f"[{IPv6Address(host[1:-1])}]"
     return host.lower()
 
 
-def _check_pattern(pattern: str) -> str:
+def _read_pattern(pattern: str) -> str | None:
+    """Return a pattern as it is compared, None for one that nothing matches."""
     if pattern == "*":
         return pattern
     domain = pattern.removeprefix("*.")
@@ -112,8 +115,10 @@ def _check_pattern(pattern: str) -> str:
         raise ValueError(f"allowed_hosts has {pattern!r}. {ENFORCE_DOMAIN_WILDCARD}")
     parsed = find_host(domain)
     if parsed is None or parsed.host != domain:
-        raise ValueError(
-            f"allowed_hosts has {pattern!r}, which no host is: write it without scheme, port and path, "
-            "an IPv6 address in brackets"
+        _logger.warning(
+            "allowed_hosts has %r, which no host is: write it without scheme, port and path, an IPv6 "
+            "address in brackets",
+            pattern,
         )
+        return None
     return pattern.removesuffix(domain) + _normalize(domain)

@@ -12,9 +12,18 @@ from framework.responses.base import (
 )
 from framework.responses.files import FileResponse
 from framework.responses.sse import EventSourceResponse, ServerSentEvent
-from framework.responses.streaming import StreamingResponse
+from framework.responses.streaming import (
+    AsyncContentStream,
+    Content,
+    ContentStream,
+    StreamingResponse,
+    SyncContentStream,
+)
 
 __all__ = [
+    "AsyncContentStream",
+    "Content",
+    "ContentStream",
     "EventSourceResponse",
     "FileResponse",
     "HTMLResponse",
@@ -26,4 +35,5 @@ __all__ = [
     "Response",
     "ServerSentEvent",
     "StreamingResponse",
+    "SyncContentStream",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from framework._callables import get_name, is_handler_function
-from framework._exception_handler import answer_handled
+from framework._http.origins import Origin, is_from_own_origin, parse_origins
 from framework._http.paths import get_route_path
+from framework._websocket_session import run_session
 from framework.datastructures import URLPath
 from framework.exceptions import NoMatchFound
 from framework.middleware import Middleware
@@ -16,7 +17,7 @@ from framework.routing.routes import BaseRoute, Match, build_stack
 from framework.routing.tree import Candidate
 from framework.routing.urls import replace_params
 from framework.types import ASGIApp, Receive, Scope, Send
-from framework.websockets import WebSocket
+from framework.websockets import WebSocket, WebSocketClose
 
 __all__ = [
     "SOCKET_METHOD",
@@ -27,22 +28,35 @@ __all__ = [
 # What stands in the index of WebSockets where that of HTTP has the method.
 SOCKET_METHOD = "websocket"
 
+# Before it is accepted: the server answers with 403, whatever the code.
+_REFUSAL: Final = WebSocketClose(1008, "Cross-origin request refused")
+
 
 def websocket_session(func: Callable[[WebSocket[Any]], Awaitable[None]]) -> ASGIApp:
     """Return the ASGI application that runs `func(websocket)`, an async function.
 
-    Exceptions go to the handlers of the application.
+    Exceptions go to the handlers of the application. In the end the WebSocket is closed: with 1000,
+    with the code of a `WebSocketException`, or with 1011 after any other.
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        session: WebSocket[Any] = WebSocket(scope, receive, send)
-        try:
-            await func(session)
-        except Exception as exc:
-            if not await answer_handled(exc, session, receive, send):
-                raise
+        await run_session(WebSocket(scope, receive, send), func, receive, send)
 
     return app
+
+
+class _OriginCheck:
+    """Refuses (403) what pages of other origins open. Source: RFC 6455 section 10.2."""
+
+    __slots__ = ("app", "origins")
+
+    def __init__(self, app: ASGIApp, origins: frozenset[Origin]) -> None:
+        self.app = app
+        self.origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.app if is_from_own_origin(scope["headers"], self.origins) else _REFUSAL
+        await app(scope, receive, send)
 
 
 class WebSocketRoute(BaseRoute):
@@ -53,9 +67,14 @@ class WebSocketRoute(BaseRoute):
         endpoint: an async function of the WebSocket, or any ASGI application.
         name: for `url_path_for`; the name of the endpoint unless given.
         middleware: around this endpoint only, the first outermost.
+        allowed_origins: origins whose pages may open it, such as `https://www.example.com`, besides those
+            of the host it is opened at; `()` for those alone. None: every page, unless a
+            `CrossOriginProtection` around it knows better. A client that is no browser is not asked.
 
     Raises:
-        ValueError: a path without a leading slash, a parameter named twice, an unknown convertor.
+        ValueError: a path without a leading slash, a parameter named twice, an unknown convertor, an
+            origin that is none.
+        TypeError: one text instead of a list of origins.
     """
 
     def __init__(
@@ -65,6 +84,7 @@ class WebSocketRoute(BaseRoute):
         *,
         name: str | None = None,
         middleware: Sequence[Middleware] | None = None,
+        allowed_origins: Sequence[str] | None = None,
     ) -> None:
         if not path.startswith("/"):
             raise ValueError(f"path {path!r} must start with '/'")
@@ -73,6 +93,8 @@ class WebSocketRoute(BaseRoute):
         self.name = get_name(endpoint) if name is None else name
         app: ASGIApp = websocket_session(endpoint) if is_handler_function(endpoint) else endpoint
         self.app = build_stack(app, middleware, None)
+        if allowed_origins is not None:
+            self.app = _OriginCheck(self.app, parse_origins("allowed_origins", allowed_origins))
         self.path_regex, self.path_format, self.param_convertors = compile_path(path)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

@@ -24,9 +24,9 @@ class Acceptor:
     long, new connections then wait for seconds, those of health checks among them. And where the
     process has no descriptor left, it accepts them with a spare one to close them at once.
 
-    Here the number grows as long as more connections wait than are taken, so that a busy worker
-    empties the queue, while a burst is still dealt out to all workers. Without a descriptor connections
-    stay in the queue, for other workers or until there is room.
+    Here the number doubles as long as more connections wait than are taken, so that a busy worker
+    empties the queue, while a short one is left for the other workers too. Without a descriptor
+    connections stay in the queue, for other workers or until there is room.
 
     Args:
         sock: listens, and does not block.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from framework.testclient._asgi import ASGI2App, ASGI3App, ASGIInstance
 from framework.testclient._async_session import AsyncWebSocketTestSession
 from framework.testclient._session import WebSocketTestSession
 from framework.testclient._websocket import WebSocketDenialResponse
@@ -9,6 +10,9 @@ from framework.testclient.async_client import AsyncTestClient
 from framework.testclient.client import TestClient
 
 __all__ = [
+    "ASGI2App",
+    "ASGI3App",
+    "ASGIInstance",
     "AsyncTestClient",
     "AsyncWebSocketTestSession",
     "TestClient",

@@ -8,6 +8,10 @@ from typing import Any
 
 from framework.types import ASGIApp, Receive, Scope, Send
 
+ASGIInstance = Callable[[Receive, Send], Awaitable[None]]
+ASGI2App = Callable[[Scope], ASGIInstance]
+ASGI3App = ASGIApp
+
 
 def find_asgi3(app: Callable[..., Any]) -> ASGIApp:
     """Return the app as an ASGI 3 callable: an ASGI 2 one takes the scope alone."""
@@ -34,7 +38,7 @@ def accepts(signature: inspect.Signature, count: int) -> bool:
 class ASGI2Adapter:
     """Calls an ASGI 2 app as if it were an ASGI 3 one."""
 
-    def __init__(self, app: Callable[[Scope], Callable[[Receive, Send], Awaitable[None]]]) -> None:
+    def __init__(self, app: ASGI2App) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

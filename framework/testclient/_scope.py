@@ -53,6 +53,7 @@ def _build_common(
     headers = [(name.lower(), value) for name, value in request.headers.raw]
     if "host" not in request.headers:
         headers.insert(0, (b"host", url.netloc))
+    port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
     return {
         "http_version": "1.1",
         "path": url.path,
@@ -62,6 +63,6 @@ def _build_common(
         "query_string": url.query,
         "headers": headers,
         "client": client,
-        "server": [url.raw_host.decode("ascii"), url.port or DEFAULT_PORTS[url.scheme]],
+        "server": [url.raw_host.decode("ascii"), port],
         "state": dict(state),
     }

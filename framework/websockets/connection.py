@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -19,19 +18,11 @@ from framework.types import Message, Receive, Scope, Send
 from framework.websockets._buffers import Buffers
 from framework.websockets._frames import parse_json, take_bytes, take_either, take_text
 from framework.websockets._queue import Overflow
+from framework.websockets._state import WebSocketState
 
-__all__ = ["WebSocket", "WebSocketClose", "WebSocketState"]
+__all__ = ["WebSocket", "WebSocketClose"]
 
 _INTERNAL_ERROR = 1011
-
-
-class WebSocketState(enum.Enum):
-    """How far one side of a WebSocket has come; `RESPONSE` is a refusal that is being sent."""
-
-    CONNECTING = 0
-    CONNECTED = 1
-    DISCONNECTED = 2
-    RESPONSE = 3
 
 
 # PERF: every frame asks for a state; as names of the module they cost half of what attributes cost.
@@ -237,18 +228,19 @@ class WebSocket(HTTPConnection[StateT]):
         With 1000, with the code of a `WebSocketException`, or with 1011. What cannot be closed within
         `WEBSOCKET_CLOSE_SECONDS` is left to the server.
         """
-        if self.application_state is not _CONNECTED:
-            return
-        if self.client_state is _DISCONNECTED:
-            self.application_state = _DISCONNECTED
-            return
         code, reason = 1000, ""
         if isinstance(exc, WebSocketException):
             code, reason = exc.code, exc.reason
         elif exc is not None and not isinstance(exc, WebSocketDisconnect):
             code = _INTERNAL_ERROR
-        with anyio.move_on_after(WEBSOCKET_CLOSE_SECONDS, shield=True):
-            await self.close(code, reason)
+        await self._close_in_time(code, reason)
+
+    async def _close_in_time(self, code: int, reason: str) -> None:
+        if self.client_state is _DISCONNECTED:
+            self.application_state = _DISCONNECTED
+        if self.application_state is _CONNECTED:
+            with anyio.move_on_after(WEBSOCKET_CLOSE_SECONDS, shield=True):
+                await self.close(code, reason)
 
     async def __aenter__(self) -> Self:
         if self.application_state is _CONNECTING:
@@ -263,8 +255,7 @@ class WebSocket(HTTPConnection[StateT]):
     ) -> None:
         await self.end(exc)
 
-    @asynccontextmanager
-    async def open(
+    def open(
         self,
         subprotocol: str | None = None,
         headers: Iterable[tuple[bytes, bytes]] | None = None,
@@ -276,7 +267,7 @@ class WebSocket(HTTPConnection[StateT]):
         idle_timeout: float | None = None,
         send_timeout: float | None = WEBSOCKET_SEND_SECONDS,
         stop_on_disconnect: bool = False,
-    ) -> AsyncIterator[Self]:
+    ) -> AbstractAsyncContextManager[Self]:
         """Do what `async with websocket:` does, with queues and time-outs.
 
         Where the WebSocket has to end, because of one of them, the block is cancelled and raises
@@ -310,12 +301,48 @@ class WebSocket(HTTPConnection[StateT]):
             send_timeout=send_timeout,
             stop_on_disconnect=stop_on_disconnect,
         )
+        return self._run_open(buffers, subprotocol, headers)
+
+    @asynccontextmanager
+    async def _run_open(
+        self,
+        buffers: Buffers,
+        subprotocol: str | None,
+        headers: Iterable[tuple[bytes, bytes]] | None,
+    ) -> AsyncIterator[Self]:
         if self.application_state is _CONNECTING:
             await self.accept(subprotocol, headers)
+        receive, send = self._receive, self._send
         failure: BaseException | None = None
         try:
             async with anyio.create_task_group() as tasks:
-                failure = None
+                buffers.start(tasks)
+                self._receive, self._send = buffers.receive, buffers.send
+                try:
+                    yield self
+                    await buffers.flush()
+                except Exception as exc:
+                    # A task group would make an ExceptionGroup of it.
+                    failure = exc
+                tasks.cancel_scope.cancel()
+        except BaseException as exc:
+            failure = exc
+            raise
+        finally:
+            self._receive, self._send = receive, send
+            if buffers.is_gone:
+                self.client_state = _DISCONNECTED
+            elif buffers.is_lost:
+                self.application_state = _DISCONNECTED
+            if buffers.ending is None:
+                await self.end(failure)
+            else:
+                await self._close_in_time(buffers.ending.code, buffers.ending.reason)
+        if buffers.ending is not None:
+            raise buffers.ending from None
+        if failure is not None:
+            raise failure
+
     async def send_denial_response(self, response: Response) -> None:
         """Refuse the handshake with an HTTP response. Raises `RuntimeError` where the server cannot."""
         if "websocket.http.response" not in self.scope.get("extensions", {}):

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from tests.architecture import listing
 from tests.architecture.sources import OWN_PACKAGES, Import, Source, Violation, edges
 
-COMPOSITION_ROOT = "app.main"
+# Of the web workers, and of the job workers.
+COMPOSITION_ROOTS = ("app.main", "app.work")
 
 
 def find_upward_imports(source: Source, modules: frozenset[str]) -> Iterator[Violation]:
@@ -34,15 +35,15 @@ def find_framework_to_app(source: Source) -> Iterator[Violation]:
 
 
 def find_slice_crossings(source: Source, modules: frozenset[str]) -> Iterator[Violation]:
-    """A slice of the app imports no other slice; only `app.main` sees them."""
-    if source.package != "app" or source.module == COMPOSITION_ROOT:
+    """A slice of the app imports no other slice; only the composition roots see them."""
+    if source.package != "app" or source.module in COMPOSITION_ROOTS:
         return
     own = find_slice(source.module, modules)
     for item, target in edges(source, modules):
         other = find_slice(target, modules)
         if other is not None and other != own:
             yield source.violation(
-                item.line, f"imports slice app.{other}; only {COMPOSITION_ROOT} may see it"
+                item.line, f"imports slice app.{other}; only {' and '.join(COMPOSITION_ROOTS)} may see it"
             )
 
 

@@ -22,6 +22,7 @@ CORE: Final = (
     *LEAVES,
     # L1, pure rules
     "framework._http.*",
+    "framework._utils",
     "framework.convertors",
     "framework.concurrency",
     "framework.background",
@@ -45,9 +46,15 @@ CORE: Final = (
     "framework.responses.files",
     "framework.responses.sse",
     "framework.responses",
+    "framework.websockets._state",
+    "framework.websockets._frames",
+    "framework.websockets._queue",
+    "framework.websockets._buffers",
+    "framework.websockets.connection",
     "framework.websockets",
     # L4, behaviours
     "framework._exception_handler",
+    "framework._websocket_session",
     "framework.authentication",
     "framework.rate_limits.*",
     "framework.middleware.*",
@@ -87,6 +94,7 @@ APP: Final = (
     "app.problems",
     "app.*",
     "app.main",
+    "app.work",
 )
 LISTING: Final = (*CORE, *BESIDE, *APP)
 

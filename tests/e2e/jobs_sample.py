@@ -14,7 +14,8 @@ from typing import Any
 
 from dbos import DBOS
 
-from app.jobs.demo import count, start_count
+from app.jobs.demo import count
+from app.jobs.starting import start_count
 from app.jobs.store import Jobs
 from app.jobs.worker import JobWorker
 from framework.applications import App

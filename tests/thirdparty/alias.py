@@ -12,20 +12,13 @@ import sys
 from collections.abc import Mapping
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from types import MappingProxyType, ModuleType
+from types import ModuleType
 from typing import Any, Final
 
 ALIAS: Final = "starlette"
 FRAMEWORK: Final = "framework"
 VERSION: Final = "1.10.0"
 
-# Modules that Starlette keeps to itself and FastAPI imports all the same: where the names are here.
-_UTILS: Final = MappingProxyType(
-    {
-        "get_route_path": "framework._http.paths",
-        "is_async_callable": "framework._callables",
-    }
-)
 _PACKAGES_OF_ONE_MODULE: Final = frozenset(
     f"{FRAMEWORK}.{name}" for name in ("datastructures", "formparsers", "responses", "routing")
 )
@@ -46,7 +39,7 @@ class AliasFinder(MetaPathFinder):
         package, _, name = fullname.partition(".")
         if package != ALIAS:
             return None
-        if name and name != "_utils" and not is_built(name):
+        if name and not is_built(name):
             raise ModuleNotFoundError(
                 f"No module named {FRAMEWORK}.{name} (imported as {fullname})", name=fullname
             )
@@ -63,9 +56,6 @@ class AliasLoader(Loader):
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         if not self.name:
             return _build_module(spec.name, {"__version__": VERSION})
-        if self.name == "_utils":
-            names = {name: _import_name(module, name) for name, module in _UTILS.items()}
-            return _build_module(spec.name, names)
         module = importlib.import_module(f"{FRAMEWORK}.{self.name}")
         self.own_spec = module.__spec__
         return module
@@ -87,10 +77,6 @@ class _Patchable(ModuleType):
             if module_name.startswith(f"{self.__name__}.") and name in vars(module):
                 setattr(module, name, value)
         super().__setattr__(name, value)
-
-
-def _import_name(module: str, name: str) -> Any:
-    return getattr(importlib.import_module(module), name)
 
 
 def _build_module(name: str, names: Mapping[str, Any]) -> ModuleType:

@@ -9,10 +9,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from app.jobs.demo import start_count
 from app.jobs.engine import find_file
 from app.jobs.slots import MAX_WORKERS, FileSlots, borrow, claim_slot
-from app.jobs.store import Jobs, JobState
+from app.jobs.starting import start_count
+from app.jobs.states import JobState
+from app.jobs.store import Jobs
 from app.main import create_app
 from app.settings import Settings
 from tests.clients import ClientFactory

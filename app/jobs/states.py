@@ -1,0 +1,29 @@
+"""What is known of a job."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Status = Literal["waiting", "running", "succeeded", "failed"]
+
+
+class JobState(Struct, frozen=True):
+    """What is known of a job.
+
+    Args:
+        id: names it.
+        name: that of the function.
+        status: a job whose worker died is `running` until another one goes on with it.
+        progress: what the job has published last.
+        result: what the function returned, when it has succeeded.
+        error: type and text of the exception, when it has failed.
+    """
+
+    id: str
+    name: str
+    status: Status
+    progress: Any = None
+    result: Any = None
+    error: str | None = None

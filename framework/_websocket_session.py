@@ -1,0 +1,68 @@
+"""From the beginning of a WebSocket endpoint to its end: whatever happens, the WebSocket is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from framework._exception_handler import answer_handled
+from framework.exceptions import WebSocketDisconnect, WebSocketException
+from framework.types import Receive, Send
+from framework.websockets import WebSocket
+
+
+async def run_session(
+    websocket: WebSocket[Any],
+    endpoint: Callable[[WebSocket[Any]], Awaitable[None]],
+    receive: Receive,
+    send: Send,
+) -> None:
+    """Run an endpoint, answer its exception with the handler in scope, and close the WebSocket.
+
+    With 1000, with the code of a `WebSocketException`, or with 1011 after any other exception, which is
+    raised. A client that has gone is no error. What was never accepted is left to the server, unless
+    there is a code to refuse it with.
+    """
+    try:
+        try:
+            await endpoint(websocket)
+        except Exception as raised:
+            exc = _find_ending(raised) or raised
+            if not await answer_handled(exc, websocket, receive, send):
+                if exc is raised:
+                    raise
+                raise exc from None
+            await websocket.end(exc)
+            return
+    except WebSocketDisconnect:
+        await websocket.end()
+    except WebSocketException as exc:
+        await websocket.close(exc.code, exc.reason)
+    except Exception as exc:
+        await websocket.end(exc)
+        raise
+    else:
+        await websocket.end()
+
+
+def _find_ending(exc: Exception) -> Exception | None:
+    """Return what a group of exceptions comes down to when all of them are about the end of a WebSocket."""
+    if not isinstance(exc, ExceptionGroup):
+        return None
+    ending: Exception | None = None
+    for member in _list_members(exc):
+        if isinstance(member, WebSocketException):
+            ending = member
+        elif not isinstance(member, WebSocketDisconnect):
+            return None
+        elif ending is None:
+            ending = member
+    return ending
+
+
+def _list_members(group: ExceptionGroup[Any]) -> Iterator[Exception]:
+    for exc in group.exceptions:
+        if isinstance(exc, ExceptionGroup):
+            yield from _list_members(exc)
+        else:
+            yield exc
