@@ -6,9 +6,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from framework._exception_handler import answer_handled
-from framework.exceptions import WebSocketDisconnect, WebSocketException
+from framework.exceptions import HTTPException, WebSocketDisconnect, WebSocketException
 from framework.types import Receive, Send
 from framework.websockets import WebSocket
+
+# Close codes (RFC 6455 section 7.4.1, and the registry that it opened).
+_POLICY_VIOLATION = 1008
+_INTERNAL_ERROR = 1011
+_TRY_AGAIN_LATER = 1013
 
 
 async def run_session(
@@ -21,13 +26,17 @@ async def run_session(
 
     With 1000, with the code of a `WebSocketException`, or with 1011 after any other exception, which is
     raised. A client that has gone is no error. What was never accepted is left to the server, unless
-    there is a code to refuse it with.
+    there is a code to refuse it with. An `HTTPException` of an open WebSocket closes it: with 1008 for
+    a status below 500, 1013 for 503, else 1011.
     """
     try:
         try:
             await endpoint(websocket)
         except Exception as raised:
             exc = _find_ending(raised) or raised
+            if isinstance(exc, HTTPException) and websocket.is_open:
+                # No response fits in there any more.
+                exc = _translate(exc)
             if not await answer_handled(exc, websocket, receive, send):
                 if exc is raised:
                     raise
@@ -37,6 +46,7 @@ async def run_session(
     except WebSocketDisconnect:
         await websocket.end()
     except WebSocketException as exc:
+        # Below no application, whose handlers do this.
         await websocket.close(exc.code, exc.reason)
     except Exception as exc:
         await websocket.end(exc)
@@ -58,6 +68,15 @@ def _find_ending(exc: Exception) -> Exception | None:
         elif ending is None:
             ending = member
     return ending
+
+
+def _translate(exc: HTTPException) -> WebSocketException:
+    """Return the close that says what the status of an HTTP response would."""
+    if exc.status_code < 500:
+        return WebSocketException(_POLICY_VIOLATION, exc.detail)
+    return WebSocketException(
+        _TRY_AGAIN_LATER if exc.status_code == 503 else _INTERNAL_ERROR, exc.detail
+    )
 
 
 def _list_members(group: ExceptionGroup[Any]) -> Iterator[Exception]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from framework.channels.backends import Backend
 from framework.channels.channels import Channels, ChannelsStatistics
+from framework.channels.event_streams import stream_events
 from framework.channels.events import Event
 from framework.channels.subscriptions import Overflow, Subscription
 from framework.exceptions import ChannelsUnavailable
@@ -16,4 +17,5 @@ __all__ = [
     "Event",
     "Overflow",
     "Subscription",
+    "stream_events",
 ]

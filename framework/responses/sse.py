@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import random
 import re
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import anyio
 import msgspec
 
-from framework._defaults import DRAIN_POLL_SECONDS, HEARTBEAT_SECONDS
+from framework._defaults import (
+    DRAIN_POLL_SECONDS,
+    DRAIN_RETRY_MILLISECONDS,
+    HEARTBEAT_SECONDS,
+)
 from framework.background import BackgroundTask
 from framework.responses.base import encode_json
 from framework.responses.streaming import StreamingResponse, iterate
@@ -21,6 +27,9 @@ __all__ = ["Event", "EventSourceResponse", "EventStream", "ServerSentEvent"]
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _FORBIDDEN = re.compile(r"[\r\n\0]")
 _HEARTBEAT: Final = b": heartbeat\n\n"
+
+# Where our server puts what is waited for until it stops: `async def wait()`.
+STOPPING_SCOPE_KEY: Final = "framework.stopping"
 
 
 class ServerSentEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,14 +85,16 @@ class EventSourceResponse(StreamingResponse):
     """Send events to a browser's `EventSource` as they come.
 
     A comment goes out when there was nothing for `heartbeat` seconds. The stream ends when the events
-    do, when the client goes, and when the server drains: the browser then connects again, to a server
-    that stays. Wherever the iterable waits, it is closed. HEAD gets the header fields only.
+    do, when the client goes, and when the server stops: the browser is told to connect again within
+    seconds (`DRAIN_RETRY_MILLISECONDS`), to a server that stays, and sends the id of the last event as
+    `Last-Event-ID`. Wherever the iterable waits, it is closed. HEAD gets the header fields only.
 
     Args:
         content: (async) iterable of events; a plain iterable is advanced in a worker thread.
         heartbeat: seconds of silence before a comment is sent; None for never.
-        draining: says whether the server is about to stop, asked every `DRAIN_POLL_SECONDS`; for
-            example `lambda: readiness.state == "draining"` or the `is_set` of an event.
+        draining: says whether the server is about to stop, asked every `DRAIN_POLL_SECONDS`. For
+            servers other than `framework.server`, which says so itself, when it takes no more
+            connections.
 
     Raises:
         ValueError: `heartbeat` is not positive.
@@ -109,6 +120,7 @@ class EventSourceResponse(StreamingResponse):
         self.body_iterator: AsyncIterable[Any] = iterate(content)
         self.heartbeat = heartbeat
         self.draining = draining
+        self._stopping: Callable[[], Awaitable[object]] = anyio.sleep_forever
         self.headers.setdefault("cache-control", "no-store")
         # nginx would hold events back until a buffer is full.
         self.headers.setdefault("x-accel-buffering", "no")
@@ -117,6 +129,10 @@ class EventSourceResponse(StreamingResponse):
         if scope["type"] == "http" and scope["method"] == "HEAD":
             await self._close_iterator()
             self.body_iterator = iterate(())
+        if self.draining is not None:
+            self._stopping = self._poll
+        elif STOPPING_SCOPE_KEY in scope:
+            self._stopping = scope[STOPPING_SCOPE_KEY].wait
         await super().__call__(scope, receive, send)
 
     async def stream_response(self, send: Send) -> None:
@@ -136,16 +152,14 @@ class EventSourceResponse(StreamingResponse):
                 raise
             failure = group.exceptions[0]
         else:
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            body = _say_retry() if channel.is_stopped else b""
+            await send({"type": "http.response.body", "body": body, "more_body": False})
             return
         raise failure  # bare: that is what callers expect
 
     async def _send_events(self, channel: _EventChannel) -> None:
         async with anyio.create_task_group() as tasks:
-            if self.heartbeat is not None:
-                tasks.start_soon(_beat, channel, self.heartbeat)
-            if self.draining is not None:
-                tasks.start_soon(_wait_for_drain, channel, self.draining, tasks.cancel_scope)
+            tasks.start_soon(self._tend, channel, tasks.cancel_scope)
             try:
                 async for item in self.body_iterator:
                     await channel.send(_encode_event(item))
@@ -154,16 +168,34 @@ class EventSourceResponse(StreamingResponse):
                 raise
             await channel.stop(tasks.cancel_scope)
 
+    async def _tend(self, channel: _EventChannel, scope: anyio.CancelScope) -> None:
+        """Send heartbeats until the server stops, then end the stream."""
+        pause = math.inf if self.heartbeat is None else self.heartbeat
+        while True:
+            with anyio.CancelScope(deadline=channel.sent_at + pause):
+                await self._stopping()
+                break
+            if anyio.current_time() >= channel.sent_at + pause:
+                await channel.send(_HEARTBEAT)
+        channel.is_stopped = True
+        await channel.stop(scope)
+
+    async def _poll(self) -> None:
+        while self.draining is not None and not self.draining():
+            await anyio.sleep(DRAIN_POLL_SECONDS)
+
 
 class _EventChannel:
     """Lets events and heartbeats share a connection: one at a time, and no beat after an event."""
 
-    __slots__ = ("_lock", "_send", "sent_at")
+    __slots__ = ("_lock", "_send", "is_stopped", "sent_at")
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self._lock = anyio.Lock(fast_acquire=True)
         self.sent_at = anyio.current_time()
+        # By the server, before the events came to their end.
+        self.is_stopped = False
 
     async def send(self, body: bytes) -> None:
         message: Message = {"type": "http.response.body", "body": body, "more_body": True}
@@ -177,20 +209,8 @@ class _EventChannel:
             scope.cancel()
 
 
-async def _beat(channel: _EventChannel, interval: float) -> None:
-    while True:
-        await anyio.sleep_until(channel.sent_at + interval)
-        if anyio.current_time() >= channel.sent_at + interval:
-            await channel.send(_HEARTBEAT)
-
-
-async def _wait_for_drain(
-    channel: _EventChannel, draining: Callable[[], object], scope: anyio.CancelScope
-) -> None:
-    while True:
-        if draining():
-            await channel.stop(scope)
-        await anyio.sleep(DRAIN_POLL_SECONDS)
+def _say_retry() -> bytes:
+    return ServerSentEvent(retry=random.randint(*DRAIN_RETRY_MILLISECONDS)).encode()  # noqa: S311 -- not a secret
 
 
 def _encode_event(item: object) -> bytes:

@@ -131,9 +131,9 @@ class Buffers:
             raise self._end(_LOST, "The client does not read.") from None
 
     async def _fill(self, inbox: MessageQueue) -> None:
-        while not self.is_gone:
+        while True:
             message = await self._read()
-            if self.is_gone:
+            if message["type"] == "websocket.disconnect":
                 inbox.put_last(message)
                 if self._stops_on_disconnect:
                     self._end(message.get("code", _NO_CODE), message.get("reason"))
@@ -155,8 +155,9 @@ class Buffers:
             self._end(_LOST)
 
     async def _watch(self, idle_timeout: float) -> None:
-        while (now := anyio.current_time()) < self._active_at + idle_timeout:
-            await anyio.sleep(self._active_at + idle_timeout - now)
+        # Each message moves the deadline, so it is asked for again when it has come.
+        while anyio.current_time() < self._active_at + idle_timeout:
+            await anyio.sleep_until(self._active_at + idle_timeout)
         self._end(_GOING_AWAY, "Idle for too long.")
 
     def _end(self, code: int, reason: str | None = None) -> WebSocketDisconnect:

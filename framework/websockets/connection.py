@@ -23,6 +23,7 @@ from framework.websockets._state import WebSocketState
 __all__ = ["WebSocket", "WebSocketClose"]
 
 _INTERNAL_ERROR = 1011
+_REASON_BYTES = 123
 
 
 # PERF: every frame asks for a state; as names of the module they cost half of what attributes cost.
@@ -52,6 +53,11 @@ class WebSocket(HTTPConnection[StateT]):
         self._send = send
         self.client_state = _CONNECTING
         self.application_state = _CONNECTING
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was accepted and neither side has closed it, as far as is known here."""
+        return self.application_state is _CONNECTED and self.client_state is _CONNECTED
 
     async def receive(self) -> Message:
         """Return the next ASGI message.
@@ -213,12 +219,14 @@ class WebSocket(HTTPConnection[StateT]):
     async def close(self, code: int = 1000, reason: str | None = None) -> None:
         """Close the WebSocket, or refuse the handshake (403) where it was not accepted.
 
-        Does nothing when it is closed already, by another task or by the client.
+        Does nothing when it is closed already, by another task or by the client. A reason is cut to the
+        123 bytes that a close frame has room for (RFC 6455 section 5.5).
         """
         if self.application_state is _DISCONNECTED:
             return
+        text = (reason or "").encode(errors="replace")[:_REASON_BYTES].decode(errors="ignore")
         try:
-            await self.send({"type": "websocket.close", "code": code, "reason": reason or ""})
+            await self.send({"type": "websocket.close", "code": code, "reason": text})
         except WebSocketDisconnect:
             self.application_state = _DISCONNECTED
 
@@ -236,9 +244,7 @@ class WebSocket(HTTPConnection[StateT]):
         await self._close_in_time(code, reason)
 
     async def _close_in_time(self, code: int, reason: str) -> None:
-        if self.client_state is _DISCONNECTED:
-            self.application_state = _DISCONNECTED
-        if self.application_state is _CONNECTED:
+        if self.is_open:
             with anyio.move_on_after(WEBSOCKET_CLOSE_SECONDS, shield=True):
                 await self.close(code, reason)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tests.compat import front
+from tests.compat import front, sockets
 from tests.compat.expectations import (
     Expect,
     allow_all,
@@ -19,9 +19,7 @@ from tests.compat.expectations import (
     change_body,
     change_chunks,
     close_after_413,
-    close_with,
     drop_origin,
-    end_with,
     fail_with_500,
     keep_body,
     keep_exception,
@@ -34,7 +32,6 @@ from tests.compat.expectations import (
     refuse_form,
     refuse_json,
     run_all_tasks,
-    say_it_in_our_words,
     send_404_file,
     send_over_tls_only,
     set_header,
@@ -201,47 +198,7 @@ DIFFERENCES = (
         r"at the limit|longer than declared)",
         keep_own_413,
     ),
-    Difference(
-        "A WebSocket in the wrong state raises the same error in other words.",
-        r"websocket calls: WEBSOCKET /(receive_all|early_\w+|twice|refuse|wrong_mode|deny without.*)",
-        say_it_in_our_words,
-    ),
-    Difference(
-        "A frame of the wrong kind closes with 1003; it was a KeyError, and still is for an except.",
-        r"websocket calls: WEBSOCKET /echo_(text|json) bytes",
-        close_with(1003, "A text frame is expected here."),
-    ),
-    Difference(
-        "A frame of the wrong kind closes with 1003, for bytes too.",
-        r"websocket calls: WEBSOCKET /echo_bytes text",
-        close_with(1003, "A binary frame is expected here."),
-    ),
-    Difference(
-        "A frame that is not JSON (RFC 8259) closes with 1007 and is no error of the server.",
-        r"websocket calls: WEBSOCKET /(echo_json (no json|nan)|receive_all no utf-8)",
-        close_with(1007, "The frame is not valid JSON."),
-    ),
-    Difference(
-        "A WebSocketEndpoint closes for a frame of the wrong kind without an error of the server, and "
-        "on_disconnect is given the code that the WebSocket is closed with.",
-        r"websocket endpoints: WEBSOCKET /text bytes",
-        end_with(1003, "A text frame is expected here."),
-    ),
-    Difference(
-        "A WebSocketEndpoint closes for a frame of the wrong kind, for bytes too.",
-        r"websocket endpoints: WEBSOCKET /bytes text",
-        end_with(1003, "A binary frame is expected here."),
-    ),
-    Difference(
-        "A WebSocketEndpoint closes with 1007 for what is not JSON.",
-        r"websocket endpoints: WEBSOCKET /json no json",
-        end_with(1007, "The frame is not valid JSON."),
-    ),
-    Difference(
-        "on_disconnect is given the code of a WebSocketException, which is what the client gets.",
-        r"websocket endpoints: WEBSOCKET /leaving",
-        end_with(4001, "enough"),
-    ),
+    *(Difference(*row) for row in sockets.ROWS),
     Difference(
         "All that may be markup is escaped, whatever its file is called.",
         r"pages: GET /files/page.html.j2 .*",

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from framework.observability.health import readiness
+from framework.responses.sse import STOPPING_SCOPE_KEY
 from framework.server.forwarded import ForwardedMiddleware
 from framework.server.http import refusals
 from framework.server.http.cycle import RequestCycle
@@ -71,6 +72,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         """Bytes given to the transport."""
         self.stall = StallWatch(limits.stalled_seconds, limits.read_rate)
         self.is_stopping = False
+        self.stopping = find_stopping(server_state)
         # After the last request; what still comes is thrown away.
         self.is_over = False
         self.discarded_bytes = 0
@@ -119,6 +121,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Take no more requests than the one that may be on its way, and close."""
         self.is_stopping = True
+        self.stopping.set()
         if self.running is not None and self.latest is not None:
             self.latest.keep_alive = False
             return
@@ -192,6 +195,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             "query_string": head.query,
             "headers": head.fields,
             "state": self.app_state.copy(),
+            STOPPING_SCOPE_KEY: self.stopping,
         }
         # In the drain before a stop, clients with an open connection are asked to move on.
         is_last = self.is_stopping or readiness.state == "draining"
@@ -333,3 +337,12 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     def _close_if_idle(self) -> None:
         if self.running is None and self.reader.stage == IDLE:
             self.transport.close()
+
+
+def find_stopping(server_state: ServerState) -> asyncio.Event:
+    """Return the event that all connections of a server share: it is set when they are to end."""
+    state: Any = server_state
+    stopping: asyncio.Event | None = getattr(state, "stopping", None)
+    if stopping is None:
+        stopping = state.stopping = asyncio.Event()
+    return stopping

@@ -23,6 +23,12 @@ CONFIGURATIONS: Final[dict[str, dict[str, Any]]] = {
         "allow_methods": ["*"],
         "allow_headers": ["*"],
     },
+    "everybody": {
+        "allow_origins": ["*"],
+        "allow_credentials": True,
+        "allow_headers": ["*"],
+        "expose_headers": ["*"],
+    },
     "star": {"allow_origins": ["*"], "allow_methods": "*", "allow_headers": "*"},
     "pattern": {
         "allow_origin_regex": r"https://([a-z]+\.)?good\.com",

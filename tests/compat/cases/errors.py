@@ -211,6 +211,33 @@ def build_started(names: Any) -> Any:
     )
 
 
+def build_reported(names: Any) -> Any:
+    """Build endpoints that fail after they have answered, where everything is reported."""
+
+    def report(request: Any, exc: Any) -> Any:
+        names.notes.append(f"reported {exc!r}")
+        return names.PlainTextResponse("sorry", status_code=500)
+
+    def fail() -> None:
+        raise UnknownError("in the background")
+
+    async def chunks() -> Any:
+        yield b"begun"
+        raise UnknownError("in the stream")
+
+    async def background(request: Any) -> Any:
+        return names.PlainTextResponse("sent", background=names.BackgroundTask(fail))
+
+    async def stream(request: Any) -> Any:
+        return names.StreamingResponse(chunks())
+
+    routes = [names.Route("/background", background), names.Route("/stream", stream)]
+    limit = names.Middleware(names.RequestBodyLimitMiddleware, max_body_size=100)
+    inner = names.App(routes=routes, middleware=[limit], exception_handlers={500: report})
+    mount = names.Mount("/inner", app=inner)
+    return names.App(routes=[*routes, mount], exception_handlers={Exception: report})
+
+
 def build_wrong_return(names: Any) -> Any:
     """Build endpoints and handlers that return nothing."""
 
@@ -254,5 +281,14 @@ CASES = (
         tuple(Request(path, "POST", body=(b"bo", b"dy")) for path in ("/", "/around", "/m/x")),
     ),
     Case("started answers", build_started, (Request("/known"), Request("/unknown"))),
+    Case(
+        "reported failures",
+        build_reported,
+        tuple(
+            Request(prefix + path)
+            for prefix in ("", "/inner")
+            for path in ("/background", "/stream")
+        ),
+    ),
     Case("no answer", build_wrong_return, (Request("/nothing"), Request("/silent"))),
 )

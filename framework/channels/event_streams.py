@@ -1,0 +1,39 @@
+"""`stream_events`: channels as server-sent events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from framework.channels.channels import Channels
+from framework.requests import Request
+from framework.responses.sse import ServerSentEvent
+
+__all__ = ["stream_events"]
+
+
+async def stream_events(
+    channels: Channels, request: Request, *topics: str, history: int = 0
+) -> AsyncIterator[ServerSentEvent]:
+    """Yield the events of some topics for an `EventSourceResponse`, each with its id.
+
+    A browser that connects again says by `Last-Event-ID` what it has, and gets all that is kept since;
+    so it does when it was too slow, which ends the stream. The data are text, or the JSON of what was
+    published.
+
+    Args:
+        channels: open ones.
+        request: of the browser.
+        topics: as `Channels.subscribe` takes them.
+        history: events that a browser which comes for the first time begins with, the newest.
+
+    Raises:
+        ValueError, RuntimeError: as `Channels.subscribe` does, when the stream begins.
+        UnicodeDecodeError: bytes were published that are no UTF-8.
+    """
+    after = request.headers.get("last-event-id")
+    subscription = channels.subscribe(
+        *topics, history=None if after else history, after=after or None
+    )
+    async with subscription as events:
+        async for event in events:
+            yield ServerSentEvent(id=event.id, data=event.text)
