@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from app.hello.routes import routes as hello_routes
 from app.jobs.starting import start_count
@@ -21,9 +22,12 @@ from framework.applications import App
 from framework.channels import Channels
 from framework.observability.health import readiness
 from framework.observability.logging import configure_logging
+from framework.observability.metrics import publish_statistics
 from framework.observability.middleware import ObservabilityMiddleware
 from framework.routing import BaseRoute
 from framework.types import ASGIApp
+
+CHANNEL_COUNTERS: Final = ("published", "delivered", "dropped", "missed", "closed", "reconnects")
 
 
 @asynccontextmanager
@@ -39,6 +43,7 @@ def create_app(settings: Settings) -> App:
     """Return the service without observability, as most tests want it."""
     jobs = Jobs(settings.jobs_url)
     channels = Channels(build_channels_url(settings))
+    publish_statistics("channels", channels.statistics, counters=CHANNEL_COUNTERS)
     system = SystemEndpoints(settings, examples=("/hello/world",))
     routes: list[BaseRoute] = [*system.routes, *hello_routes]
     if settings.debug or settings.demo:

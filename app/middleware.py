@@ -68,7 +68,7 @@ def build_middleware(settings: Settings) -> list[Middleware]:
     admission = Admission(settings.max_in_flight)
     publish_statistics("admission", admission.statistics, counters=("rejected",))
     stack += [
-        Middleware(AdmissionMiddleware, admission, exempt=PROBES),
+        Middleware(AdmissionMiddleware, admission, exempt=PROBES + STREAMS),
         Middleware(TimeoutMiddleware, settings.request_timeout, exempt=PROBES),
         Middleware(CompressMiddleware),
         # Inside the compression, which makes strong tags weak.

@@ -10,8 +10,11 @@ from app.jobs.states import JobState
 from framework.concurrency import background_threads
 from framework.observability.context import current_request_id
 from framework.observability.logging import get_logger
+from framework.observability.metrics import Counter
 
 _CLIENT_MODULE: Final = "app.jobs.client"
+
+ENQUEUED: Final = Counter("jobs_enqueued_total", "Durable jobs that requests have begun.", ("job",))
 
 _log = get_logger(__name__)
 
@@ -49,6 +52,7 @@ class Jobs:
         job_id: str = await background_threads.run(
             self._enqueue, name, args, delay=delay, key=key, attributes=attributes
         )
+        ENQUEUED.labels(name).inc()
         _log.info("job enqueued", job=name, job_id=job_id)
         return job_id
 
