@@ -113,7 +113,7 @@ class AccessLog:
             except Exception:  # noqa: S110 -- such as lone surrogates; the long way can show them
                 pass
             else:
-                self._sink.write_soon(end_line(data))
+                self._sink.write(end_line(data))
                 return
         fields = {name: getattr(line, name) for name in _OWN_FIELDS}
         (self._fallback.debug if is_quiet else self._fallback.info)(EVENT, **fields)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import select
@@ -34,8 +33,7 @@ _LOOK_SECONDS: Final = 0.25
 class LineSink:
     """Writes each line to the descriptor of a stream with one call of the operating system.
 
-    While the reader keeps up nothing is buffered, so the last line before a `kill -9` is not lost; access
-    lines (`write_soon`) are kept until the current iteration of the event loop ends.
+    While the reader keeps up nothing is buffered, so the last line before a `kill -9` is not lost.
     Lines of several workers do not mix: a pipe takes a line of up to 4 KiB as a whole or not at all
     (POSIX). A longer one is given to a pipe only when there is room for all of it and as much again,
     which other workers may take at the same moment (Linux; lines longer than about half a pipe, 30 KiB
@@ -75,14 +73,10 @@ class LineSink:
         self._is_draining = False
         self._is_begun = False  # of the first line that waits a part is written
         self._unsaid = 0
-        self._gathered: list[bytes] = []
-        self._gathered_bytes = 0
-        self._gathering_loop: asyncio.AbstractEventLoop | None = None
 
     def open(self, stream: TextIO) -> None:
         """Send all further lines to `stream`."""
         old_fd, old_socket = self._own_fd, self._socket
-        self._write_gathered()
         self._stream = stream
         self._fd = self._own_fd = -1
         self._socket = self._poll = None
@@ -130,41 +124,8 @@ class LineSink:
             if self._unsaid:
                 self._say_drops()
 
-    def write_soon(self, line: bytes) -> None:
-        """Write a line with the others of this iteration of the event loop, where there is one.
-
-        It is written when the iteration ends, or before if a write of `PIPE_BUF` bytes is full.
-        """
-        # PERF: a write costs more than all that was done to make the line, and under load many
-        # requests end in one iteration.
-        loop = _find_loop() if self._is_plain else None
-        if loop is None:
-            self.write(line)
-            return
-        size = self._gathered_bytes + len(line)
-        if size > select.PIPE_BUF:
-            self._write_gathered()
-            size = len(line)
-        self._gathered.append(line)
-        self._gathered_bytes = size
-        if loop is not self._gathering_loop:
-            self._gathering_loop = loop
-            loop.call_soon(self._end_iteration)
-
-    def _end_iteration(self) -> None:
-        self._gathering_loop = None
-        self._write_gathered()
-
-    def _write_gathered(self) -> None:
-        if self._gathered:
-            data = b"".join(self._gathered)
-            self._gathered.clear()
-            self._gathered_bytes = 0
-            self.write(data)
-
     def flush(self) -> None:
         """Give the reader a moment to take what waits: the process ends."""
-        self._write_gathered()
         deadline = time.monotonic() + LAST_LINES_SECONDS
         while self._waiting and time.monotonic() < deadline:
             time.sleep(LAST_LINES_SECONDS / 50)
@@ -276,16 +237,6 @@ class LineSink:
                     self._waiting[0] = line[written:]
                 else:
                     self._waiting.popleft()
-
-
-def _find_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that runs here, if this is the main thread: there is one list of lines."""
-    if threading.get_ident() != _MAIN_THREAD:
-        return None
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 class NamedOutput:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import os
@@ -177,46 +176,6 @@ def test_a_socket_is_not_waited_for(sink: LineSink) -> None:
         while len(data) < sum(map(len, lines)):
             data += reader.recv(1 << 20)
         assert data == b"".join(lines)
-
-
-def test_lines_of_one_iteration_of_the_event_loop_are_one_write(
-    sink: LineSink, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writes: list[bytes] = []
-
-    def count(fd: int, data: bytes) -> int:
-        writes.append(data)
-        return os.write(fd, data)
-
-    async def main() -> None:
-        for line in lines[:3]:
-            sink.write_soon(line)
-        assert not writes
-        await asyncio.sleep(0)
-        assert writes == [b"".join(lines[:3])]
-        for line in lines[3:]:
-            sink.write_soon(line)
-
-    monkeypatch.setattr(_sink, "_write", count)
-    lines = number(20)
-    asyncio.run(main())
-    sink.write_soon(b"after the loop\n")
-    assert all(len(data) <= select.PIPE_BUF for data in writes)
-    assert len(writes) < 10
-    assert pipe.read_lines(0.1) == [*lines, b"after the loop\n"]
-
-
-def test_gathered_lines_of_a_loop_that_was_stopped_are_written_at_the_end(
-    sink: LineSink, pipe: Pipe
-) -> None:
-    async def main() -> None:
-        sink.write_soon(b"1\n")
-        sink._gathering_loop = None  # as if its call would never come
-        sink._gathered.append(b"2\n")
-
-    asyncio.run(main())
-    sink.flush()
-    assert pipe.read_lines(0.1) == [b"1\n", b"2\n"]
 
 
 SERVICE = """
