@@ -114,6 +114,10 @@ ENDPOINT: Final = text(
     r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~/-]*)?",
     "the URL of a collector such as http://localhost:4318",
 )
+LINK: Final = text(
+    r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~/?=&%-]*)?",
+    "a URL such as https://grafana.example.com",
+)
 SECONDS: Final = number(1, 3600, "seconds")
 SOCKET: Final = text(r"/[!-~]{1,99}", "an absolute path of at most 100 bytes, without spaces")
 CHANNELS_URL: Final = text(

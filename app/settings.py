@@ -19,6 +19,7 @@ from app.setting_rules import (
     HOST,
     HOSTS,
     JOBS_URL,
+    LINK,
     ORIGINS,
     PROXIES,
     SECONDS,
@@ -119,6 +120,12 @@ class Settings:
         "Collector that gets the spans of requests over OTLP/HTTP; the other variables of "
         "OpenTelemetry apply, too.",
         shown="none",
+    )
+    grafana_url: str = _setting(
+        "GRAFANA_URL", "", LINK, "Grafana that the landing page links to.", shown="none"
+    )
+    prometheus_url: str = _setting(
+        "PROMETHEUS_URL", "", LINK, "Prometheus that the landing page links to.", shown="none"
     )
     debug: bool = _setting(
         "DEBUG", False, FLAG, "Show source code when a handler fails. Never live."

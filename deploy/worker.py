@@ -13,6 +13,7 @@ from pathlib import Path
 from app.jobs.worker import JobWorker
 from app.settings import SettingsError, load_settings
 from app.work import JOBS
+from framework.observability.logging import configure_logging
 
 
 def main() -> None:
@@ -22,6 +23,7 @@ def main() -> None:
         settings = load_settings()
     except SettingsError as exc:
         raise SystemExit(str(exc)) from None
+    configure_logging(level=settings.log_level, format=settings.log_format)
     JobWorker(
         settings.jobs_url,
         jobs=JOBS,

@@ -22,9 +22,14 @@ def is_async_callable(func: Any) -> TypeGuard[Callable[..., Awaitable[Any]]]:
     if type(func) is FunctionType and func.__code__.co_flags & inspect.CO_COROUTINE:
         return True
     func = unwrap_partial(func)
-    if inspect.iscoroutinefunction(func):
+    if _is_coroutine_function(func):
         return True
-    return callable(func) and inspect.iscoroutinefunction(getattr(func, "__call__", None))  # noqa: B004
+    return callable(func) and _is_coroutine_function(getattr(func, "__call__", None))  # noqa: B004
+
+
+def _is_coroutine_function(func: Any) -> bool:
+    # Mocks and libraries mark what returns a coroutine; `inspect` knows of that since Python 3.12 only.
+    return inspect.iscoroutinefunction(func) or type(getattr(func, "_is_coroutine", None)) is object
 
 
 def is_handler_function(endpoint: Any) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from framework._exception_handler import answer_handled
 from framework.exceptions import HTTPException, WebSocketDisconnect, WebSocketException
 from framework.types import Receive, Send
 from framework.websockets import WebSocket
+from framework.websockets._endings import find_ending
 
 # Close codes (RFC 6455 section 7.4.1, and the registry that it opened).
 _POLICY_VIOLATION = 1008
@@ -33,7 +34,7 @@ async def run_session(
         try:
             await endpoint(websocket)
         except Exception as raised:
-            exc = _find_ending(raised) or raised
+            exc = find_ending(raised) or raised
             if isinstance(exc, HTTPException) and websocket.is_open:
                 # No response fits in there any more.
                 exc = _translate(exc)
@@ -55,21 +56,6 @@ async def run_session(
         await websocket.end()
 
 
-def _find_ending(exc: Exception) -> Exception | None:
-    """Return what a group of exceptions comes down to when all of them are about the end of a WebSocket."""
-    if not isinstance(exc, ExceptionGroup):
-        return None
-    ending: Exception | None = None
-    for member in _list_members(exc):
-        if isinstance(member, WebSocketException):
-            ending = member
-        elif not isinstance(member, WebSocketDisconnect):
-            return None
-        elif ending is None:
-            ending = member
-    return ending
-
-
 def _translate(exc: HTTPException) -> WebSocketException:
     """Return the close that says what the status of an HTTP response would."""
     if exc.status_code < 500:
@@ -77,11 +63,3 @@ def _translate(exc: HTTPException) -> WebSocketException:
     return WebSocketException(
         _TRY_AGAIN_LATER if exc.status_code == 503 else _INTERNAL_ERROR, exc.detail
     )
-
-
-def _list_members(group: ExceptionGroup[Any]) -> Iterator[Exception]:
-    for exc in group.exceptions:
-        if isinstance(exc, ExceptionGroup):
-            yield from _list_members(exc)
-        else:
-            yield exc

@@ -86,9 +86,9 @@ class JSONDecodeError(HTTPException, json.JSONDecodeError):
     `doc` stays empty: the body belongs to the client and must not reach a log through an exception.
     """
 
-    def __init__(self, message: str, position: int = 0) -> None:
+    def __init__(self, message: str, position: int = 0, where: str = "") -> None:
         json.JSONDecodeError.__init__(self, message, "", position)
-        HTTPException.__init__(self, 400, f"The request body is not valid JSON: {message}.")
+        HTTPException.__init__(self, 400, f"The request body is not valid JSON: {message}{where}.")
 
 
 class RequestBodyTooLarge(HTTPException):

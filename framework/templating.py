@@ -115,9 +115,15 @@ class Jinja2Templates:
         self.env.globals.setdefault("csp_nonce", "")
         if self._owns_env:
             _load_all(env)
+        # How the templates were compiled, until the first page: the environment may be changed till then.
+        self._settings = _read_settings(env) if self._owns_env else None
 
     def get_template(self, name: str) -> jinja2.Template:
         """Return a template. Raises `jinja2.TemplateError` for one that is missing or malformed."""
+        if self._settings is not None:
+            if self._settings != _read_settings(self.env) and self.env.cache is not None:
+                self.env.cache.clear()
+            self._settings = None
         try:
             return self.env.get_template(name)
         except jinja2.TemplateError as exc:
@@ -173,11 +179,18 @@ def _is_escaped(name: str | None) -> bool:
     return not name.endswith(_PLAIN_ENDINGS)
 
 
+def _read_settings(env: jinja2.Environment) -> tuple[Any, ...]:
+    """Return what decides how a template is compiled."""
+    return (env.lexer, env.autoescape, env.finalize, *env.extensions)
+
+
 def _load_all(env: jinja2.Environment) -> None:
     """Read and compile the templates there are; what cannot be is logged, and raised when it is used."""
     for name in itertools.islice(env.list_templates(_EAGER_ENDINGS), MAX_CACHED_TEMPLATES):
         try:
             env.get_template(name)
+        except jinja2.TemplateAssertionError:
+            continue  # mostly a filter or test that is yet to be added
         except (jinja2.TemplateError, UnicodeError, OSError) as exc:
             _logger.warning("Template %r cannot be used: %s", name, exc)
 

@@ -31,7 +31,7 @@ class LandingPage:
 
     Args:
         build: what was built.
-        settings: for the address of the metrics.
+        settings: for the addresses of the metrics and of what shows them.
         examples: paths to link to.
         has_readme: whether `/readme` exists.
     """
@@ -63,6 +63,11 @@ class LandingPage:
             ("/version", "/version", "what was built, as JSON"),
             *((path, path, "the example to copy") for path in examples),
         ]
+        shown_in = [
+            (settings.grafana_url, "Grafana", "dashboards: what the service does, and how well"),
+            (settings.prometheus_url, "Prometheus", "all metrics over time, and alerts"),
+        ]
+        self._tools = [link for link in shown_in if link[0]]
         self._docs = [("/readme", "README.md", "how it works, how to add to it")]
         if not has_readme:
             self._docs = [("", "README.md", "in the repository: how it works, how to add to it")]
@@ -81,7 +86,7 @@ class LandingPage:
 
     def render(self, worker: Worker, state: str, *, hostname: str | None) -> str:
         """Return the page as `worker` answers it to a browser that knows the service as `hostname`."""
-        links = [*self._links, self._describe_metrics(hostname), *self._docs]
+        links = [*self._links, self._describe_metrics(hostname), *self._tools, *self._docs]
         return self._page.substitute(
             slot=worker.slot,
             pid=worker.pid,

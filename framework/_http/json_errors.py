@@ -23,13 +23,13 @@ def explain_json_error(body: bytes, error: Exception) -> JSONDecodeError:
             value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         except UnicodeDecodeError as exc:
-            return JSONDecodeError(f"it is not UTF-8 at byte {exc.start}", exc.start)
+            return JSONDecodeError("it is not UTF-8", exc.start, f" at byte {exc.start}")
         except UnicodeEncodeError:
             return JSONDecodeError("it holds a lone surrogate")
         except JSONDecodeError as exc:
             return exc
         except json.JSONDecodeError as exc:
-            return JSONDecodeError(f"{exc.msg} at character {exc.pos}", exc.pos)
+            return JSONDecodeError(exc.msg, exc.pos, f" at character {exc.pos}")
         except (ValueError, RecursionError):
             pass
     elif isinstance(error, UnicodeDecodeError):

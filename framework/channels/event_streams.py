@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from framework.channels.channels import Channels
+from framework.channels.events import find_id
 from framework.requests import Request
 from framework.responses.sse import ServerSentEvent
 
@@ -30,10 +31,8 @@ async def stream_events(
         ValueError, RuntimeError: as `Channels.subscribe` does, when the stream begins.
         UnicodeDecodeError: bytes were published that are no UTF-8.
     """
-    after = request.headers.get("last-event-id")
-    subscription = channels.subscribe(
-        *topics, history=None if after else history, after=after or None
-    )
-    async with subscription as events:
+    after = find_id(request.headers.get("last-event-id"))
+    begin = history if after is None else 0
+    async with channels.subscribe(*topics, history=begin, after=after) as events:
         async for event in events:
             yield ServerSentEvent(id=event.id, data=event.text)

@@ -24,7 +24,7 @@ class UploadFile:
         headers: the header fields of the part.
     """
 
-    __slots__ = ("_max_mem_size", "file", "filename", "headers", "size")
+    # No __slots__: FastAPI writes a file into the answer to an invalid form by its `vars`.
 
     def __init__(
         self,

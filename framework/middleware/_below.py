@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 
 from framework.background import BackgroundTask
 from framework.responses import Response
@@ -75,7 +76,7 @@ class Below:
             # An error page, sent through the middleware that is left.
             await self.outer_send(message)
         elif self.is_closed:
-            self._drop()
+            await self._drop()
         elif self.start is not None:
             await self._hand_over(message, self.start)
         elif message["type"] == "http.response.start":
@@ -93,7 +94,7 @@ class Below:
             self._changed.set()
             await self._wait_until_taken()
         if self.is_closed:
-            self._drop()
+            await self._drop()
             return
         if self.is_direct:
             self._message = None
@@ -108,9 +109,11 @@ class Below:
         while not (self._message is None or self.is_direct or self.is_closed):
             await self._wait()
 
-    def _drop(self) -> None:
+    async def _drop(self) -> None:
         if self.is_failed:
             raise Unwind
+        # Others get a turn: an application that sends for ever would never notice that it is cancelled.
+        await anyio.lowlevel.checkpoint()
 
     def end(self, error: BaseException | None) -> None:
         """The application has returned or raised."""

@@ -134,7 +134,7 @@ def _check_attributes(
 def _read_keys(keys: Keys) -> list[str]:
     """Return the keys as text. What is wrong with one is said in the log, without showing it."""
     is_list = isinstance(keys, Sequence) and not isinstance(keys, str | bytes)
-    found = list(keys) if is_list else [keys]
+    found: Sequence[Any] = keys if is_list else [keys]  # type: ignore[assignment]
     if not found:
         raise ValueError("secret_key is an empty list; the first key signs, all of them verify")
     for place, key in enumerate(found):

@@ -117,10 +117,11 @@ class RequestBodyLimitResponder:
         return message
 
     async def send_with_limit(self, message: Message) -> None:
-        """Let no other answer than 413 start while the declared length is over the limit."""
+        """Let no answer but 413 start while the declared length is over the limit; a failure stays one."""
         if message["type"] == "http.response.start":
             self.response_started = True
-            if self.content_length > self.max_body_size and message["status"] != 413:
+            is_over = self.content_length > self.max_body_size
+            if is_over and message["status"] != 413 and message["status"] < 500:
                 await self._refuse(RequestBodyTooLarge(self.max_body_size))
                 raise _ResponseReplaced
         await self.send(message)

@@ -10,8 +10,9 @@ from framework._callables import is_async_callable
 from framework._defaults import DEBUG_PAGE_CONTEXT_LINES, DEBUG_PAGE_FRAMES
 from framework._exception_handler import STARTED_SCOPE_KEY, TrackedSend
 from framework.concurrency import file_threads, run_in_threadpool
+from framework.exceptions import RequestBodyTooLarge
 from framework.middleware.exceptions import INNER_SEND_SCOPE_KEY
-from framework.requests import Request
+from framework.requests import MAX_BODY_SIZE_SCOPE_KEY, Request
 from framework.responses import HTMLResponse, PlainTextResponse, Response
 from framework.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
@@ -70,6 +71,8 @@ class ServerErrorMiddleware:
         except Exception as exc:
             if tracked.started:
                 scope[STARTED_SCOPE_KEY] = True
+            elif isinstance(exc, RequestBodyTooLarge) and MAX_BODY_SIZE_SCOPE_KEY in scope:
+                raise  # the limit is that of an application around this one, which answers 413
             await self.answer(exc, scope, receive, inner_send[0])
             raise
         finally:

@@ -25,7 +25,6 @@ from framework.observability._storms import start_thread
 # A private name: what a test replaces on `os` does not apply to the log stream.
 _write = os.write
 
-_MAIN_THREAD: Final = threading.main_thread().ident
 
 _LOOK_SECONDS: Final = 0.25
 

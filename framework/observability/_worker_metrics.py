@@ -13,7 +13,7 @@ from framework.concurrency import list_thread_pools
 from framework.observability._instruments import Counter, Gauge, Histogram
 from framework.observability._limits import LAG_BUCKETS_SECONDS, SAMPLE_INTERVAL_SECONDS
 from framework.observability._published import PublishedStatistics
-from framework.observability.logging import get_logger
+from framework.observability.logging import count_dropped_lines, get_logger
 from framework.observability.process import count_open_fds, read_resident_bytes, worker_slot
 from framework.observability.watchdog import add_lag_observer, remove_lag_observer
 
@@ -37,7 +37,8 @@ class WorkerMetrics:
     By `worker_slot`: `process_worker_resident_memory_bytes`, `process_worker_open_fds`,
     `process_worker_start_time_seconds`, `process_worker_cpu_seconds_total`. By `pool`: `threads_limit`,
     `threads_used`, `threads_waiting`. By `generation`: `gc_collections_total`, `gc_pause_seconds_total`.
-    `event_loop_lag_seconds` (histogram) has what a `LoopWatchdog` sees.
+    `event_loop_lag_seconds` (histogram) has what a `LoopWatchdog` sees, `log_lines_dropped_total` what
+    the log has lost.
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
@@ -79,6 +80,7 @@ class WorkerMetrics:
             registry=registry,
         )
         self.published = PublishedStatistics(registry)
+        self.published.add("log", _read_log, counters=("lines_dropped",))
         self._garbage = _GarbageWatch()
         self._counted_cpu_seconds = 0.0
         self._stopped: threading.Event | None = None
@@ -134,6 +136,10 @@ class WorkerMetrics:
                 _log.warning("worker metrics not written", exc_info=True)
                 return
             stopped.wait(SAMPLE_INTERVAL_SECONDS)
+
+
+def _read_log() -> dict[str, float]:
+    return {"lines_dropped": count_dropped_lines()}
 
 
 class _GarbageWatch:

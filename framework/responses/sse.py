@@ -181,7 +181,9 @@ class EventSourceResponse(StreamingResponse):
         await channel.stop(scope)
 
     async def _poll(self) -> None:
-        while self.draining is not None and not self.draining():
+        while True:
+            if self.draining is not None and self.draining():
+                return
             await anyio.sleep(DRAIN_POLL_SECONDS)
 
 

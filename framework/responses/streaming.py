@@ -157,4 +157,6 @@ def _parse_version(version: str) -> tuple[int, ...]:
 
 def _may_have_body(scope: Scope) -> bool:
     """Say whether the stream may yet read a body, which a second reader would take from it."""
-    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope.get("headers", ()))
+    return any(
+        name in (b"content-length", b"transfer-encoding") for name, _ in scope.get("headers", ())
+    )

@@ -17,7 +17,6 @@ from typing import Any, ClassVar, Final, NoReturn
 
 from gunicorn.arbiter import Arbiter
 from uvicorn import Config
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn_worker import UvicornWorker
 
 from framework.observability.health import readiness
@@ -32,6 +31,7 @@ from framework.server.lifecycle import TICKS_A_SECOND, ReadinessServer
 from framework.server.lifespan import WorkerLifespan
 from framework.server.recycling import Recycling
 from framework.server.report import WorkerReport
+from framework.server.websockets import HardenedWebSocketProtocol
 
 __all__ = ["SlipwayWorker", "WorkerServer"]
 
@@ -183,7 +183,7 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
         # so that they are loaded once, before the fork.
         "loop": "uvloop",
         **choose_protocol(HTTPTOOLS, HttpLimits()),
-        "ws": WebSocketsSansIOProtocol,
+        "ws": HardenedWebSocketProtocol,
         "ws_max_size": WS_MAX_MESSAGE_BYTES,
         "interface": "asgi3",
         # An application whose start-up fails must not serve.

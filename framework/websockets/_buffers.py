@@ -155,10 +155,12 @@ class Buffers:
             self._end(_LOST)
 
     async def _watch(self, idle_timeout: float) -> None:
-        # Each message moves the deadline, so it is asked for again when it has come.
-        while anyio.current_time() < self._active_at + idle_timeout:
+        while True:
+            # Each message moves the deadline.
             await anyio.sleep_until(self._active_at + idle_timeout)
-        self._end(_GOING_AWAY, "Idle for too long.")
+            if anyio.current_time() >= self._active_at + idle_timeout:
+                self._end(_GOING_AWAY, "Idle for too long.")
+                return
 
     def _end(self, code: int, reason: str | None = None) -> WebSocketDisconnect:
         if self.ending is None:

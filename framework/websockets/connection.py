@@ -16,6 +16,7 @@ from framework.responses import Response
 from framework.responses.base import encode_json
 from framework.types import Message, Receive, Scope, Send
 from framework.websockets._buffers import Buffers
+from framework.websockets._endings import find_ending
 from framework.websockets._frames import parse_json, take_bytes, take_either, take_text
 from framework.websockets._queue import Overflow
 from framework.websockets._state import WebSocketState
@@ -224,7 +225,8 @@ class WebSocket(HTTPConnection[StateT]):
         """
         if self.application_state is _DISCONNECTED:
             return
-        text = (reason or "").encode(errors="replace")[:_REASON_BYTES].decode(errors="ignore")
+        # FastAPI passes a list of errors.
+        text = str(reason or "").encode(errors="replace")[:_REASON_BYTES].decode(errors="ignore")
         try:
             await self.send({"type": "websocket.close", "code": code, "reason": text})
         except WebSocketDisconnect:
@@ -237,6 +239,8 @@ class WebSocket(HTTPConnection[StateT]):
         `WEBSOCKET_CLOSE_SECONDS` is left to the server.
         """
         code, reason = 1000, ""
+        if exc is not None:
+            exc = find_ending(exc) or exc
         if isinstance(exc, WebSocketException):
             code, reason = exc.code, exc.reason
         elif exc is not None and not isinstance(exc, WebSocketDisconnect):

@@ -1,4 +1,4 @@
-"""`python -m load.bench`: dispatch beside the peers; also `... core`, `... server` and `... channels`.
+"""`python -m load.bench`: dispatch beside the peers; also `... core`, `... server`, `... channels`, `... sockets`.
 
 Exit status 0 when the measurement ran, 1 when it could not, 2 with `--strict` when a bar is missed.
 """
@@ -28,6 +28,7 @@ from load.bench.report import (
     write_document,
 )
 from load.bench.server import add_server_options, run_server_bench
+from load.bench.sockets import add_sockets_options, run_sockets_bench
 
 QUICK: Final = Plan(rounds=3, batch_seconds=0.0005)
 EXIT_FAILED: Final = 1
@@ -50,6 +51,9 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     channels = subcommands.add_parser("channels", help="broadcast to 1,000 subscribers")
     _add_common_options(channels, argparse.SUPPRESS)
     add_channels_options(channels)
+    sockets = subcommands.add_parser("sockets", help="WebSockets through a real server")
+    _add_common_options(sockets, argparse.SUPPRESS)
+    add_sockets_options(sockets)
     options = parser.parse_args(arguments)
     if options.rounds is not None and options.rounds < 1:
         parser.error(f"--rounds is {options.rounds}; it must be 1 or more")
@@ -116,6 +120,7 @@ RUNS: Final = {
     "core": run_core_bench,
     "server": run_server_bench,
     "channels": run_channels_bench,
+    "sockets": run_sockets_bench,
 }
 
 

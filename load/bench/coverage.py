@@ -43,5 +43,5 @@ ROWS: Final = {
     "server.http.protocol": "App, our worker",
     "staticfiles._rules": "StaticFiles, 10 KB precompressed",
     "testclient._transport": "TestClient request",
-    "websockets": "WebSocket of 100 texts",
+    "websockets.connection": "WebSocket of 100 texts",
 }

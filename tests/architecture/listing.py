@@ -50,6 +50,7 @@ CORE: Final = (
     "framework.websockets._frames",
     "framework.websockets._queue",
     "framework.websockets._buffers",
+    "framework.websockets._endings",
     "framework.websockets.connection",
     "framework.websockets",
     # L4, behaviours

@@ -305,7 +305,7 @@ DIFFERENCES = (
         set_session("eyJhIjogMSwgIndzIjogMX0="),
     ),
     Difference(
-        "The session cookie is for TLS only unless the application runs with debug.",
+        "The session cookie is for TLS only but for debug and private hosts on plain HTTP.",
         r"session defaults: .*",
         send_over_tls_only,
     ),

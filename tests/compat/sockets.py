@@ -51,8 +51,7 @@ ROWS = (
         close_with(1007, "The frame is not valid JSON."),
     ),
     (
-        "A WebSocketEndpoint closes for a frame of the wrong kind without an error of the server, and "
-        "on_disconnect is given the code that the WebSocket is closed with.",
+        "A WebSocketEndpoint closes for a frame of the wrong kind, and on_disconnect gets that code.",
         r"websocket endpoints: WEBSOCKET /text bytes",
         end_with(1003, "A text frame is expected here."),
     ),

@@ -74,6 +74,7 @@ ABSENT: Final = {
 
 # Keyword-only parameters of ours that Starlette does not have, with their defaults.
 ADDED: Final = {
+    "routing.WebSocketRoute.__init__": {"allowed_origins": "None"},
     "applications.App.__init__": {"mount_lifespans": "False"},
     "middleware.trustedhost.TrustedHostMiddleware.__init__": {"allow_private": "False"},
     "routing.Router.__init__": {"mount_lifespans": "False"},

@@ -74,7 +74,10 @@ class Browser:
         finally:
             connection.close()
         with connect(target["webSocketDebuggerUrl"], max_size=None, proxy=None) as socket:
-            yield Page(socket)
+            page = Page(socket)
+            yield page
+            # A page that stays open keeps its connections, of which a browser has six for a host.
+            page.command("Page.close")
 
     def _find_port(self) -> int:
         lines = self._port_file.read_text().splitlines() if self._port_file.exists() else []

@@ -66,6 +66,8 @@ def build_site(folder: Path) -> App:
         middleware=[
             Middleware(SecurityHeadersMiddleware, content_security_policy=policy),
             Middleware(CrossOriginProtection),
-            Middleware(SessionMiddleware, secret_key="a key of the test, long enough"),
+            Middleware(
+                SessionMiddleware, secret_key="a key of the test, long enough", https_only=True
+            ),
         ],
     )

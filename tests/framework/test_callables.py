@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -52,6 +53,10 @@ CALLABLES: list[tuple[Any, bool, bool]] = [
     (Async(), True, False),
     (functools.partial(Async()), True, False),
     (print, False, False),
+    (mock.create_autospec(coroutine), True, True),
+    (mock.create_autospec(sync), False, True),
+    (mock.AsyncMock(), True, False),
+    (mock.MagicMock(), False, False),
 ]
 
 

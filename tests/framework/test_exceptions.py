@@ -55,12 +55,12 @@ def test_headers_are_kept() -> None:
 
 
 def test_bad_json_is_a_400_and_a_json_error_at_once() -> None:
-    exc = JSONDecodeError("Expecting value", 7)
+    exc = JSONDecodeError("Expecting value", 7, " at character 7")
     assert isinstance(exc, HTTPException)
     assert isinstance(exc, json.JSONDecodeError)
     assert isinstance(exc, ValueError)
     assert (exc.status_code, exc.pos, exc.msg, exc.doc) == (400, 7, "Expecting value", "")
-    assert exc.detail == "The request body is not valid JSON: Expecting value."
+    assert exc.detail == "The request body is not valid JSON: Expecting value at character 7."
 
 
 def test_a_body_that_is_too_large_is_a_413_that_ends_the_connection() -> None:

@@ -273,6 +273,23 @@ def test_a_broken_template_is_a_warning_at_the_start(
     assert templates.get_template("page.html").render(word=1) == "<b>1</b>"
 
 
+def test_the_environment_may_be_changed_until_the_first_page(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "page.html").write_text("{% if True %}\n{{ word|shout }}\n{% endif %}")
+    templates = Jinja2Templates(folder)
+    templates.env.filters["shout"] = str.upper
+    templates.env.trim_blocks = True
+    assert templates.get_template("page.html").render(word="<b>") == "&lt;B&gt;\n"
+
+    (folder / "page.html").write_text("{% if True %}\n{{ word }}\n{% endif %}")
+    templates = Jinja2Templates(folder)
+    templates.env.trim_blocks = True
+    templates.env.autoescape = False
+    assert templates.get_template("page.html").render(word="<b>") == "<b>\n"
+    assert not caplog.records
+
+
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note every template that is read or asked about."""

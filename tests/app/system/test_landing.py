@@ -139,6 +139,20 @@ def test_metrics_are_linked_where_the_browser_can_reach_them(
     assert "metrics" in read_page(client)
 
 
+def test_what_shows_the_metrics_is_linked_where_it_is_configured(
+    client_factory: ClientFactory,
+) -> None:
+    grafana, prometheus = "https://grafana.example.com/d/service", "http://127.0.0.1:9090"
+    settings = Settings(grafana_url=grafana, prometheus_url=prometheus)
+
+    links = PageParser(read_page(client_factory(create_app(settings)))).links
+    plain = read_page(client_factory(create_app(Settings())))
+
+    assert {grafana, prometheus} <= set(links)
+    assert "Grafana" not in plain
+    assert "Prometheus</code>" not in plain
+
+
 @pytest.mark.parametrize("host", ['"><script>alert(1)</script>', "a b", "", "[", "x" * 300])
 def test_a_host_from_the_client_cannot_write_into_the_page(
     client_factory: ClientFactory, host: str

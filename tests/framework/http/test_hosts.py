@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 from starlette._utils import parse_host_header
 
-from framework._http.hosts import ParsedHost, find_host
+from framework._http.hosts import ParsedHost, find_host, is_private
 
 WELL_FORMED = [
     ("example.org", "example.org", None),
@@ -79,3 +79,16 @@ def test_stricter_than_starlette_but_for_an_empty_port(value: str) -> None:
 def test_usual_hosts_are_well_formed(host: str, port: int | None) -> None:
     value = host if port is None else f"{host}:{port}"
     assert find_host(value) == ParsedHost(host, port)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        *(("localhost", True), ("LOCALHOST.", True), ("a.Localhost", True), ("test", True)),
+        *(("10.0.0.1", True), ("192.0.2.1.", True), ("[::1]", True), ("[::ffff:192.0.2.1]", True)),
+        *(("example.org", False), ("localhost.example", False), ("1.2.3", False)),
+        *(("1.2.3.4.5", False), ("1.2.3.4.example", False), ("a.localhosts", False)),
+    ],
+)
+def test_a_private_host_is_known(host: str, expected: bool) -> None:
+    assert is_private(host) is expected

@@ -173,3 +173,26 @@ async def test_background_work_follows_the_answer(dispatch: Dispatch, streams: b
     app_ = BaseHTTPMiddleware(app, outer)
     await app_(build_scope(), Channel(b"", stays=True).receive, send)
     assert events == ["sent", "outer", "inner"]
+
+
+async def test_a_stream_that_nobody_reads_lets_others_run() -> None:
+    has_had_a_turn = anyio.Event()
+
+    async def take_a_turn() -> None:
+        await anyio.sleep(0.01)
+        has_had_a_turn.set()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(take_a_turn)
+            end = anyio.current_time() + 2
+            while not has_had_a_turn.is_set() and anyio.current_time() < end:
+                await send({"type": "http.response.body", "body": b"a", "more_body": True})
+            assert has_had_a_turn.is_set()
+
+    async def other(request: Any, call_next: RequestResponseEndpoint) -> Response:
+        await call_next(request)
+        return PlainTextResponse("other")
+
+    assert (await call(BaseHTTPMiddleware(app, other), build_scope())).body == b"other"

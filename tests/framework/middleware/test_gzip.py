@@ -40,6 +40,11 @@ async def test_the_options_of_starlette() -> None:
     assert (await ask(app, "gzip")).body == TEXT
 
 
+async def test_options_that_starlette_takes_for_all_and_for_nothing() -> None:
+    app = GZipMiddleware(answer_with(), -1, 9, -1, exclude_content_types=("text", "plain"))
+    assert len((await ask(app, "gzip")).body) < len(TEXT)
+
+
 def test_a_level_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match="=10: pass a level from -1 to 9"):
         GZipMiddleware(answer_with(), compresslevel=10)

@@ -93,6 +93,11 @@ async def test_a_star_lets_every_well_formed_host_in() -> None:
     assert (await ask(["*"], "anything.example:81")).status == 200
 
 
+async def test_no_list_is_any_host() -> None:
+    app = TrustedHostMiddleware(endpoint)
+    assert (await call(app, build_scope("/", "GET", ("host", "any.example")))).status == 200
+
+
 @pytest.mark.parametrize(
     ("field", "path", "location"),
     [
@@ -142,21 +147,30 @@ async def test_a_handshake_to_one_of_the_hosts_and_the_lifespan_pass() -> None:
 @pytest.mark.parametrize(
     ("hosts", "message"),
     [
-        (None, r"\['\*'\] to allow any"),
-        ([], "pass a list"),
-        ("example.com", "pass a list"),
-        (["*example.com"], "wildcard"),
-        (["a.*.com"], "wildcard"),
-        (["*."], "no host is"),
-        (["https://example.com"], "without scheme"),
-        (["example.com:8000"], "port"),
-        (["example.com/"], "path"),
-        (["::1"], "brackets"),
-        ([""], "''"),
+        ([], "lets nobody in"),
+        (["*.", "a.example"], "'*.', which no host is"),
+        (["https://example.com", "a.example"], "without scheme"),
+        (["example.com:8000", "a.example"], "port"),
+        (["example.com/", "a.example"], "path"),
+        (["::1", "a.example"], "brackets"),
+        (["", "a.example"], "''"),
+        ("a.example, example.org", "pass a list"),
     ],
 )
-def test_what_no_host_field_could_match_is_refused(hosts: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+async def test_what_no_host_field_could_match_is_warned_of(
+    hosts: Any, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = TrustedHostMiddleware(endpoint, hosts)
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("framework.middleware.trustedhost", "WARNING")
+    assert message in record.getMessage()
+    for host, status in (("a.example", 200 if hosts else 400), ("example.com", 400), ("b.", 400)):
+        assert (await call(app, build_scope("/", "GET", ("host", host)))).status == status
+
+
+@pytest.mark.parametrize("hosts", [["*example.com"], ["a.*.com"]])
+def test_a_star_stands_in_front_of_a_domain_or_alone(hosts: list[str]) -> None:
+    with pytest.raises(ValueError, match="wildcard"):
         TrustedHostMiddleware(endpoint, hosts)
 
 

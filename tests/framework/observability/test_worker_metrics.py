@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from framework.applications import App
 from framework.concurrency import ThreadPool
 from framework.middleware.compress import compression_threads
+from framework.observability import _worker_metrics
 from framework.observability.metrics import HttpMetrics
 from framework.observability.watchdog import LoopWatchdog
 from framework.requests import Request
@@ -135,3 +136,13 @@ async def test_tasks_of_the_application_are_published(
         observed.metrics.worker.published.publish()  # type: ignore[attr-defined]
         assert registry.get_sample_value("background_tasks_running") == 1
         assert registry.get_sample_value("background_tasks_waiting") == 0
+
+
+def test_lines_that_the_log_has_lost_are_counted(
+    metrics: HttpMetrics, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_worker_metrics, "count_dropped_lines", lambda: 3)
+    metrics.worker.sample()
+    metrics.worker.sample()
+
+    assert registry.get_sample_value("log_lines_dropped_total") == 3

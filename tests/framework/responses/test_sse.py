@@ -192,7 +192,38 @@ async def test_a_draining_server_ends_the_stream_in_good_order() -> None:
         draining.set()
         with anyio.fail_after(2):
             await quiet.ended.wait()
-    assert channel.messages[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+    check_hint(channel.messages[-1])
+
+
+def check_hint(last: Message) -> None:
+    """The last chunk tells when to connect again."""
+    assert not last["more_body"]
+    hint = re.fullmatch(rb"retry: (\d+)\n\n", last["body"])
+    assert hint is not None
+    assert 500 <= int(hint[1]) <= 3000
+
+
+async def test_a_server_that_stops_says_so_itself() -> None:
+    quiet = Quiet()
+    stopping = anyio.Event()
+    channel = Channel(stays=True)
+    async with anyio.create_task_group() as tasks:
+        scope = {**build_scope(), "framework.stopping": stopping}
+        response = EventSourceResponse(quiet.events(), heartbeat=0.05)
+        tasks.start_soon(response, scope, channel.receive, channel.send)
+        await anyio.sleep(0.12)
+        assert b"heartbeat" in channel.body
+        assert not quiet.closed
+        stopping.set()
+        with anyio.fail_after(0.3):
+            await quiet.ended.wait()
+    check_hint(channel.messages[-1])
+
+
+async def test_a_stream_that_ends_by_itself_gives_no_hint() -> None:
+    scope = {**build_scope(), "framework.stopping": anyio.Event()}
+    channel = await call(EventSourceResponse(["a"]), scope)
+    assert channel.messages[-1]["body"] == b""
 
 
 async def test_the_stream_ends_with_its_client() -> None:

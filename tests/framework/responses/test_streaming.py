@@ -274,6 +274,12 @@ async def test_a_generator_is_closed_in_a_thread_when_its_client_leaves() -> Non
     assert thread is not threading.main_thread()
 
 
+async def test_a_scope_without_headers_is_one_without_a_body() -> None:
+    channel = Channel()
+    await StreamingResponse([b"a", b"b"])({"type": "http"}, channel.receive, channel.send)
+    assert channel.body == b"ab"
+
+
 async def test_a_list_is_sent_without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(*_: Any, **__: Any) -> Any:
         raise AssertionError("a thread was used")

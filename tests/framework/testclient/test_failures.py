@@ -84,3 +84,12 @@ def test_a_wrong_response_fails_the_test(messages: list[Message], complaint: str
         client.get("/")
     with pytest.raises(AssertionError, match=complaint), client.stream("GET", "/") as response:
         response.read()
+
+
+def test_a_message_of_an_extension_in_the_scope_is_no_fault(client_factory: ClientFactory) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["extensions"]["http.response.push"] = {}
+        await send({"type": "http.response.push", "path": "/style.css", "headers": []})
+        await hello(scope, receive, send)
+
+    assert client_factory(app).get("/").content == b"hello"

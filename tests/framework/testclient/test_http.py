@@ -69,6 +69,7 @@ def test_the_scope_is_that_of_a_server() -> None:
         ("https://example.org", ["example.org", 443], "example.org"),
         ("https://example.org:8443/", ["example.org", 8443], "example.org:8443"),
         ("http://[::1]", ["::1", 80], "[::1]"),
+        ("http://testserver:0", ["testserver", 0], "testserver:0"),
         ("http://[2001:db8::1]:8000", ["2001:db8::1", 8000], "[2001:db8::1]:8000"),
     ],
 )
@@ -346,3 +347,19 @@ def test_something_else_is_no_app() -> None:
     app: Any = lambda scope, receive: None  # noqa: E731 - its repr is in the message
     with pytest.raises(TypeError, match=r"lambda.* is no ASGI app"):
         TestClient(app)
+
+
+def test_an_app_that_only_looks_for_a_message_finds_the_end(client_factory: ClientFactory) -> None:
+    found = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await read_body(receive)
+        for answer in (hello, None):
+            with anyio.CancelScope() as cancel_scope:
+                cancel_scope.cancel()  # nothing waits in here
+                found.append((await receive())["type"])
+            if answer is not None:
+                await answer(scope, receive, send)
+
+    client_factory(app).post("/", content=b"body")
+    assert found == ["http.disconnect"]

@@ -58,12 +58,10 @@ def serve(app: ASGIApp, http: Callable[..., Any] | str, **settings: Any) -> Iter
         app,
         http=http,  # type: ignore[arg-type]
         loop="uvloop",
-        ws="websockets-sansio",
-        lifespan="off",
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=2,
-        **{"timeout_keep_alive": 2, **settings},
+        **{"lifespan": "off", "ws": "websockets-sansio", "timeout_keep_alive": 2, **settings},
     )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -1,0 +1,191 @@
+"""A real service, observed by a real Prometheus: every panel has data, and faults raise alerts."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from websockets.sync.client import connect
+
+from tests.deploy.prometheus import RULES, Prometheus, read_rules
+from tests.deploy.test_dashboard import BOARD, list_queries
+from tests.e2e.service import GUNICORN, Service, wait_for
+
+pytestmark = pytest.mark.timeout(60)
+
+FAULTY = (*GUNICORN, "tests.deploy.faulty_service:app")
+ROUNDS = 3
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with start(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def prometheus(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    folder = tmp_path_factory.mktemp("prometheus")
+    with Prometheus(folder, service.metrics_port, RULES) as running:
+        for _ in range(ROUNDS):
+            use(service)
+            time.sleep(1.2)  # a scrape is kept for a second
+        yield running
+
+
+def start(folder: Path) -> Service:
+    env = {"DEMO": "1", "JOBS_URL": f"sqlite:///{folder}/jobs.sqlite"}
+    service = Service(folder, FAULTY, env)
+    try:
+        service.wait_until_up()
+        wait_for(lambda: service.count("metrics served") == 1, "the exporter serves")
+    except BaseException:
+        service.__exit__(None, None, None)
+        raise
+    return service
+
+
+def use(service: Service) -> None:
+    """Do everything once that the dashboard has a number for."""
+    answers = [service.get(path)[0] for path in ("/hello/Ada", "/nowhere", "/fail", "/remind")]
+    assert answers == [200, 404, 500, 200]
+    assert service.get("/fold")[0] == 200
+    begin_job(service)
+    with connect(f"ws://127.0.0.1:{service.port}/live/counter") as websocket:
+        websocket.recv(timeout=5)
+    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as client:
+        client.sendall(b"nonsense\r\n\r\n")
+        client.recv(1000)
+    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as client:
+        client.sendall(b"GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(0.1)
+
+
+def begin_job(service: Service) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
+    try:
+        connection.request("POST", "/live/jobs")
+        assert connection.getresponse().status == 202
+    finally:
+        connection.close()
+
+
+def fill_in(expression: str, prometheus: Prometheus) -> str:
+    """Put in what Grafana does when everything is chosen one by one: the alternatives, quoted."""
+    filled = expression.replace("$__rate_interval", "1m")
+    for variable in BOARD["templating"]["list"]:
+        name = f"${variable['name']}"
+        if name in filled:
+            values = list_values(variable, prometheus)
+            chosen = "|".join(re.escape(value).replace("\\", "\\\\") for value in values)
+            filled = filled.replace(name, f"({chosen})")
+    return filled
+
+
+def list_values(variable: dict[str, Any], prometheus: Prometheus) -> list[str]:
+    """Ask as Grafana does for the values of a variable, which may depend on other variables."""
+    query = fill_in(variable["query"]["query"], prometheus)
+    found = re.fullmatch(r"label_values\((.+), (\w+)\)", query)
+    assert found, query
+    wait_for(lambda: prometheus.list_label_values(found[2], found[1]), f"{query} has values")
+    return prometheus.list_label_values(found[2], found[1])
+
+
+def test_the_variables_offer_what_there_is(service: Service, prometheus: Prometheus) -> None:
+    offered = {
+        variable["name"]: list_values(variable, prometheus)
+        for variable in BOARD["templating"]["list"]
+        if variable["type"] == "query"
+    }
+
+    assert offered["job"] == ["renamed-by-a-fork"]
+    assert offered["instance"] == [f"127.0.0.1:{service.metrics_port}"]
+    assert {"/hello/{name}", "/fail", "__unmatched__"} <= set(offered["route"])
+    assert not {"/nowhere", "/hello/Ada"} & set(offered["route"])
+
+
+@pytest.mark.parametrize(("title", "expression"), list_queries())
+def test_every_query_of_the_dashboard_has_data(
+    prometheus: Prometheus, title: str, expression: str
+) -> None:
+    query = fill_in(expression, prometheus)
+
+    wait_for(lambda: prometheus.query(query), f"{title}: {query} has data")
+
+
+def test_every_metric_of_the_rules_is_there(prometheus: Prometheus) -> None:
+    """An alert on a name that nobody writes is silent for ever."""
+    expressions = " ".join(rule["expr"] for rule in read_rules())
+    without_labels = re.sub(r"\{.*?\}", "", expressions)
+    names = set(re.findall(r"\b[a-z]+_[a-z_]+\b(?![(:])", without_labels)) - {"group_left"}
+    assert {"worker_exits_total", "event_loop_lag_seconds_bucket"} <= names
+
+    for name in names:
+        wait_for(lambda name=name: prometheus.query(name), f"{name} is there")  # type: ignore[misc]
+
+
+def test_faults_raise_alerts_and_a_healthy_service_none(tmp_path: Path) -> None:
+    with start(tmp_path) as service, watch(tmp_path, service) as prometheus:
+        for _ in range(50):
+            assert service.get("/hello/Ada")[0] == 200
+        time.sleep(2)
+        assert prometheus.firing() == {}
+
+        assert service.get("/block?seconds=1.5")[0] == 200
+        wait_for(lambda: "EventLoopBlocked" in prometheus.firing(), "a blocked loop is told")
+
+        assert service.get("/fold")[0] == 200
+        wait_for(lambda: "SeriesFolded" in prometheus.firing(), "folded series are told")
+
+        wait_for(
+            lambda: fail(service) and "ErrorBudgetBurnsFast" in prometheus.firing(),
+            "a service that fails is told",
+        )
+        assert prometheus.firing()["ErrorBudgetBurnsFast"]["slo"] == "availability"
+
+        for number in range(3):
+            kill_a_worker(service)
+            wait_for(lambda count=number: service.count("SIGKILL") > count, "it is noticed")  # type: ignore[misc]
+        wait_for(
+            lambda: {"WorkerDied", "WorkersCrashing"} <= prometheus.firing().keys(),
+            "dying workers are told",
+        )
+        assert prometheus.firing()["WorkerDied"]["reason"] == "killed"
+
+        service.signal(signal.SIGTERM)
+        assert service.wait() == 0
+        wait_for(lambda: "TargetDown" in prometheus.firing(), "a service that is gone is told")
+
+
+def fail(service: Service) -> bool:
+    return {service.get("/fail")[0] for _ in range(10)} == {500}
+
+
+def kill_a_worker(service: Service) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(yaml.safe_load(service.get("/worker")[1])["pid"], signal.SIGKILL)
+
+
+def watch(folder: Path, service: Service) -> Prometheus:
+    """Watch with the shipped rules, but nothing has to last for minutes before it is told."""
+    shortened = []
+    for path in RULES:
+        rules = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for group in rules["groups"]:
+            for rule in group["rules"]:
+                if "alert" in rule:
+                    rule["for"] = "0s"
+        copy = folder / path.name
+        copy.write_text(yaml.safe_dump(rules), encoding="utf-8")
+        shortened.append(copy)
+    return Prometheus(folder, service.metrics_port, shortened)
