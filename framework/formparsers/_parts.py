@@ -221,9 +221,12 @@ class PartsParser:
         """Take the end of a part."""
 
     def _finish(self) -> None:
-        """Check that the form is complete. Raises `MultiPartException` when it is not."""
+        """Check that the form is complete. Raises `MultiPartException` when it is not.
+
+        A body without anything is a form without anything: nothing of it can have been lost.
+        """
         parser, self._parser = self._parser, None
-        if parser.state != self._library.MultipartState.END:
+        if parser.state not in (self._before, self._library.MultipartState.END):
             raise MultiPartException("The form ends before its closing boundary.")
 
 

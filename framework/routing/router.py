@@ -15,8 +15,7 @@ from framework.responses import RedirectResponse, Response
 from framework.routing.hidden import log_hidden_routes
 from framework.routing.hosts import Host
 from framework.routing.lifespan import MountedLifespans, build_lifespan, run_lifespan
-from framework._defaults import MAX_INT_DIGITS
-from framework.routing.patterns import find_int, PathPattern, compile_path, convert_params
+from framework.routing.patterns import PathPattern, compile_path, convert_params
 from framework.routing.redirects import find_slash_redirect
 from framework.routing.refusals import answer_refusal, build_method_refusal, refuse
 from framework.routing.routes import BaseRoute, Match, Route, build_stack
@@ -133,24 +132,10 @@ class Router:
         for candidate in candidates:
             if not candidate.is_simple:
                 return self._ask_routes(candidates, segments, scope, receive, send)
-            if method not in candidate.methods:
-                continue
-            params: dict[str, Any] = {}
-            for position, name, find in candidate.captures:
-                text = segments[position]
-                if find is None:
-                    if not text:
-                        break
-                    params[name] = text
-                elif find is find_int:
-                    if len(text) > MAX_INT_DIGITS or not (text.isdigit() and text.isascii()):
-                        break
-                    params[name] = int(text)
-                else:
-                    params[name] = value = find(text)
-                    if value is None:
-                        break
-            else:
+            if (
+                method in candidate.methods
+                and (params := candidate.find_params(segments)) is not None
+            ):
                 found = candidate.route
                 scope["route"] = found
                 scope["endpoint"] = found.endpoint
@@ -158,7 +143,7 @@ class Router:
                     params = {**scope["path_params"], **params}
                 scope["path_params"] = params
                 return found if kind == "http" else found.app(scope, receive, send)
-        return self._ask_routes(candidates, segments, scope, receive, send)
+        return self._refuse(candidates, segments, scope, receive, send)
 
     def _refuse(
         self,
@@ -178,10 +163,11 @@ class Router:
                 allowed |= candidate.methods
                 if first is None:
                     first = candidate
-                    found_params = {**outer, **params}
+                    scope["path_params"] = {**outer, **params}
         if first is None:
             return self._miss(segments, scope, receive, send)
-        scope.update(route=first.route, endpoint=first.route.endpoint, path_params=found_params)
+        scope["route"] = first.route
+        scope["endpoint"] = first.route.endpoint
         return self._refuse_method(allowed, scope, receive, send)
 
     def _ask_routes(

@@ -46,8 +46,6 @@ FORM = build_form(
     build_part(b"x", 'content-disposition:form-data;name="b;\\"";x="\\\\"', "X-Long: " + "y" * 50),
 )
 MALFORMED = (
-    b"",
-    b"\r\n\r\n",
     b"\r\nabc" + FORM,
     b"abc\r\n" + FORM,
     FORM[:-4],
@@ -117,9 +115,16 @@ async def test_a_malformed_form_is_refused_however_it_is_cut(number: int) -> Non
         assert await read([body[:at], body[at:]]) == 400, at
 
 
+@pytest.mark.parametrize("body", [b"", b"\r\n\r\n"])
+async def test_a_body_without_anything_is_a_form_without_anything(body: bytes) -> None:
+    assert await read([body]) == []
+    assert await read_stream([body]) == []
+
+
 async def test_a_form_cut_off_anywhere_is_refused() -> None:
     end = len(FORM) - 2  # the line end behind the last boundary may be missing
-    for at in range(end):
+    assert await read([FORM[:0]]) == []  # nothing of a form is lost
+    for at in range(1, end):
         assert await read([FORM[:at]]) == 400, at
     assert isinstance(await read([FORM[:end]]), list)
 
