@@ -144,9 +144,12 @@ class App:
         if is_patched:
             middleware.append(inner)
             app = self.router
-        for cls, args, kwargs in reversed((outer, *middleware)):
-            app = cls(app, *args, **kwargs)
-        return app
+        for cls, args, kwargs in reversed(middleware):
+            app = _Entrance(cls(app, *args, **kwargs))
+        cls, args, kwargs = outer
+        # The first layer is given the `send` of the server, which need not be noted.
+        stack: ASGIApp = cls(app.app if isinstance(app, _Entrance) else app, *args, **kwargs)
+        return stack
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -198,6 +201,20 @@ def _list_methods() -> list[object]:
 
 
 _METHODS = _list_methods()
+
+
+class _Entrance:
+    """Notes what a layer sends through: if it fails, that is where the error page is sent."""
+
+    __slots__ = ("app",)
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if INNER_SEND_SCOPE_KEY in scope:
+            scope[INNER_SEND_SCOPE_KEY][0] = send
+        return self.app(scope, receive, send)
 
 
 class _Core:

@@ -14,7 +14,7 @@ from framework.observability.metrics import Counter
 
 _CLIENT_MODULE: Final = "app.jobs.client"
 
-ENQUEUED: Final = Counter("jobs_enqueued_total", "Durable jobs that requests have begun.", ("job",))
+ENQUEUED: Final = Counter("jobs_enqueued_total", "Durable jobs that requests have begun.", ("name",))
 
 _log = get_logger(__name__)
 

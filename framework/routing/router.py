@@ -105,12 +105,12 @@ class Router:
         if "router" not in scope:
             scope["router"] = self
         kind = scope["type"]
-        index = self._routes.route_index or self._routes.build_index()
         if kind == "http":
             method: str = scope["method"]
+            index = self._routes.route_index or self._routes.build_index()
         elif kind == "websocket":
             method = SOCKET_METHOD
-            index = self._routes.websocket_index
+            index = self._routes.find_websocket_index()
         else:
             return self.lifespan(scope, receive, send)
         path = get_route_path(scope) if scope.get("root_path") else scope["path"]
@@ -132,10 +132,8 @@ class Router:
         for candidate in candidates:
             if not candidate.is_simple:
                 return self._ask_routes(candidates, segments, scope, receive, send)
-            if (
-                method in candidate.methods
-                and (params := candidate.find_params(segments)) is not None
-            ):
+            params = candidate.find_params(segments) if method in candidate.methods else None
+            if params is not None:
                 found = candidate.route
                 scope["route"] = found
                 scope["endpoint"] = found.endpoint
@@ -143,6 +141,8 @@ class Router:
                     params = {**scope["path_params"], **params}
                 scope["path_params"] = params
                 return found if kind == "http" else found.app(scope, receive, send)
+        if not candidates:
+            return self._miss(segments, scope, receive, send)
         return self._refuse(candidates, segments, scope, receive, send)
 
     def _refuse(

@@ -29,6 +29,12 @@ class RouteList(list[BaseRoute]):
         self.route_index = RouteIndex(each for each in candidates if each.scope_type != "websocket")
         return self.route_index
 
+    def find_websocket_index(self) -> RouteIndex:
+        """Return the index of what answers to WebSockets, up to date."""
+        if self.route_index is None:
+            self.build_index()
+        return self.websocket_index
+
     def append(self, route: BaseRoute) -> None:
         self.route_index = None
         super().append(route)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from pathlib import Path
 
 __all__ = ["ProcessLock"]
 
@@ -21,7 +20,7 @@ class ProcessLock:
 
     __slots__ = ("_descriptor", "path")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
         self._descriptor: int | None = None
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -60,7 +60,10 @@ class PeriodicTask:
         self._timeout = timeout
 
     async def repeat(
-        self, start: Callable[[Task], None], stopping: anyio.Event, folder: Path | None
+        self,
+        start: Callable[[Task], None],
+        stopping: anyio.Event,
+        folder: str | os.PathLike[str] | None,
     ) -> None:
         """Run until `stopping`, while this process holds the lock of this task in `folder`.
 
@@ -72,7 +75,7 @@ class PeriodicTask:
         # Injective, so that two tasks never share a lock. The suffix keeps it when the folder is emptied.
         lock: ProcessLock | None = None
         if folder is not None:
-            lock = ProcessLock(folder / f"periodic-{quote(self.name, safe='')}.lock")
+            lock = ProcessLock(f"{os.fspath(folder)}/periodic-{quote(self.name, safe='')}.lock")
         try:
             while not stopping.is_set():
                 try:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextvars
+import importlib
 import logging
 import os
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 import anyio
 import anyio.abc
-import anyio.from_thread
 
 from framework._defaults import (
     MAX_TASKS_NAMED,
@@ -66,7 +65,7 @@ class TaskSupervisor:
         max_running: int = MAX_TASKS_RUNNING,
         max_waiting: int = MAX_TASKS_WAITING,
         drain_seconds: float = TASK_DRAIN_SECONDS,
-        lock_folder: Path | None = None,
+        lock_folder: str | os.PathLike[str] | None = None,
     ) -> None:
         if max_running < 1:
             raise ValueError(f"max_running={max_running!r} must be at least 1")
@@ -113,7 +112,9 @@ class TaskSupervisor:
         if self._group is None or self._thread == threading.get_ident():
             self._admit(task)
         else:
-            anyio.from_thread.run_sync(self._admit_from_thread, task)
+            # Loaded when it is needed: it takes a twentieth of the time that the framework may take.
+            from_thread = importlib.import_module("anyio.from_thread")
+            from_thread.run_sync(self._admit_from_thread, task)
 
     def every(
         self,
@@ -231,7 +232,7 @@ class TaskSupervisor:
         if self._group is None or self._stopping is None:
             return
         variable = os.environ.get(RUN_DIRECTORY_VARIABLE)
-        folder = self.lock_folder or (Path(variable) if variable else None)
+        folder = self.lock_folder or variable or None
         self._group.start_soon(task.repeat, self._start, self._stopping, folder, name=task.name)
 
     async def _run(self, task: Task) -> None:

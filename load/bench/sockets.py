@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +35,7 @@ SYSTEMS: Final = (BARE, OWN, STARLETTE, "fastapi", "litestar")
 PEERS: Final = (STARLETTE, "fastapi", "litestar")
 CLIENTS: Final = 50
 ECHO_BAR: Final = 0.95
+TURN_PARTS: Final = 5
 READERS: Final = 199
 STALLED_RATE: Final = 20
 STALLED_BAR_MS: Final = 50.0
@@ -56,13 +57,8 @@ def run_sockets_bench(options: argparse.Namespace) -> bool:
     if options.quick:
         turns, seconds, idle = 1, 0.5, min(idle, 200)
     peers = find_packages(install())
-    echoes: dict[str, list[tuple[float, float]]] = {system: [] for system in SYSTEMS}
-    late = []
-    for turn in range(turns):
-        first = turn % len(SYSTEMS)
-        for system in (*SYSTEMS[first:], *SYSTEMS[:first]):
-            echoes[system].append(measure_echoes(peers, system, seconds))
-        late.append(measure_stalled(peers, round(4 * seconds * STALLED_RATE)))
+    echoes = measure_echoes(peers, turns, seconds)
+    late = [measure_stalled(peers, round(4 * seconds * STALLED_RATE)) for _ in range(turns)]
     memory = {}
     if idle:
         raise_file_limit(idle + 200)
@@ -128,13 +124,25 @@ def start_workers(
                 worker.communicate()
 
 
-def measure_echoes(peers: Path, system: str, seconds: float) -> tuple[float, float]:
-    """Return the CPU time (µs) that the server takes for an echo, and echoes a second."""
-    with start_workers(peers, system, 1) as (port, (pid,)):
-        asyncio.run(count_echoes(port, CLIENTS, seconds / 4))  # to be warm
-        before = read_cpu_seconds(pid)
-        count, taken = asyncio.run(count_echoes(port, CLIENTS, seconds))
-        return (read_cpu_seconds(pid) - before) / count * 1e6, count / taken
+def measure_echoes(peers: Path, turns: int, seconds: float) -> dict[str, list[tuple[float, float]]]:
+    """Return the CPU time (µs) that each server takes for an echo, and echoes a second.
+
+    All run, one has clients: they take turns of a part of a second, so that a time in which the machine
+    has other work is nobody's own.
+    """
+    found: dict[str, list[tuple[float, float]]] = {system: [] for system in SYSTEMS}
+    with ExitStack() as stack:
+        servers = {
+            system: stack.enter_context(start_workers(peers, system, 1)) for system in SYSTEMS
+        }
+        for turn in range(turns * TURN_PARTS + 1):
+            for system, (port, (pid,)) in servers.items():
+                before = read_cpu_seconds(pid)
+                count, taken = asyncio.run(count_echoes(port, CLIENTS, seconds / TURN_PARTS))
+                cpu = (read_cpu_seconds(pid) - before) / count * 1e6
+                if turn:  # the first is to be warm
+                    found[system].append((cpu, count / taken))
+    return found
 
 
 def measure_stalled(peers: Path, messages: int) -> float:

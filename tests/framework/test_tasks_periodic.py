@@ -163,7 +163,7 @@ def test_a_note_that_is_no_number_counts_as_none(tmp_path: Path) -> None:
     assert lock.read_age() is None
     lock.note_begin()
     assert 0 <= (lock.read_age() or 0) < 5
-    lock.path.write_text("12:30")
+    Path(lock.path).write_text("12:30")
     assert lock.read_age() is None
     lock.release()
     lock.release()
