@@ -90,14 +90,14 @@ class Router:
 
     def app(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Route one scope, inside the router's own middleware."""
-        found = self.find(scope, receive, send)
+        found: Route | Awaitable[None] = self.find(scope, receive, send)
         if not isinstance(found, Route):
             return found
         # PERF: `find` has asked for the method, and a handler function keeps track of its response.
         return (found.handle if found.handler is None else found.app)(scope, receive, send)
 
-    def find(self, scope: Scope, receive: Receive, send: Send) -> Route | Awaitable[None]:
-        """Return the route that is to `handle` the request, or what answers when no such route does.
+    def find(self, scope: Scope, receive: Receive, send: Send) -> Any:
+        """Return the `Route` that is to `handle` a request; or an awaitable, which does what there is to do.
 
         PERF: no coroutine of its own, and one look-up: a static path, or a single candidate in the
         index, which is what nearly every request finds.
@@ -122,7 +122,7 @@ class Router:
                 scope["endpoint"] = route.endpoint
                 if "path_params" not in scope:
                     scope["path_params"] = {}
-                return route if kind == "http" else route.app(scope, receive, send)
+                return route if kind == "http" else route.app(scope, receive, send)  # type: ignore[no-any-return]
         segments = path.split("/")
         shape = index.shapes.get(len(segments))
         if shape is None:
@@ -140,7 +140,7 @@ class Router:
                 if "path_params" in scope:
                     params = {**scope["path_params"], **params}
                 scope["path_params"] = params
-                return found if kind == "http" else found.app(scope, receive, send)
+                return found if kind == "http" else found.app(scope, receive, send)  # type: ignore[no-any-return]
         if not candidates:
             return self._miss(segments, scope, receive, send)
         return self._refuse(candidates, segments, scope, receive, send)
