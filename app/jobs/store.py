@@ -14,7 +14,9 @@ from framework.observability.metrics import Counter
 
 _CLIENT_MODULE: Final = "app.jobs.client"
 
-ENQUEUED: Final = Counter("jobs_enqueued_total", "Durable jobs that requests have begun.", ("name",))
+ENQUEUED: Final = Counter(
+    "jobs_enqueued_total", "Durable jobs that requests have begun.", ("name",)
+)
 
 _log = get_logger(__name__)
 

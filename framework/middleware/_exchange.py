@@ -101,9 +101,8 @@ def _advance_here(exchange: Exchange, coroutine: Any, request: Any) -> Generator
         while request is not exchange:
             exchange.is_here = False
             if exchange.phase == _WAITING and exchange.start is not None:
-                exchange.fork(
-                    exchange.start
-                )  # the head goes out while the body is still being made
+                # The head goes out while the body is still being made.
+                exchange.fork(exchange.start)
             try:
                 answer = yield request
             except BaseException as exc:
@@ -220,10 +219,13 @@ class Exchange:
             raise error
         if phase == _STREAMING:
             await self.second_half.done.wait()
-        if phase != _ANSWERED and self.failure is not None:
-            raise self.failure
-        if error is not None:
-            raise error
+        failure = error if phase == _ANSWERED else self.failure or error
+        if failure is not None:
+            self.failure = None
+            try:
+                raise failure
+            finally:
+                del failure, error  # their tracebacks lead back here
 
     async def _end_beside(self) -> None:
         """Let the applications finish that have sent their response; nobody reads the others."""
@@ -307,24 +309,20 @@ class Exchange:
         return await self.request.receive_once()
 
     async def send_below(self, message: Message) -> None:
-        """Take a message of the application."""
+        """Take a message of the application; the last one lets `dispatch` go on, in here."""
         start = self.start
-        if self.phase != _WAITING:
-            await self._send_late(message)
-        elif start is None:
+        if self.phase != _WAITING or not self.is_here:
+            await self._send_otherwise(message)
+            return
+        if start is None:
             if message["type"] == "http.response.start":
                 self.start = message
-                if not self.is_here:
-                    self.fork(message)  # the task of the request may be asleep
             else:
                 await self.send(message)
-        elif self.is_here and is_last(message, start):
-            await self._answer(start, message)
-        else:
+            return
+        if not is_last(message, start):
             await self.fork(start).send(message)
-
-    async def _answer(self, start: Message, message: Message) -> None:
-        """Go on with `dispatch`, which gets the whole response, and send what it returns."""
+            return
         self.phase = _ANSWERED
         response = BelowResponse(start, message)
         send = self.send
@@ -347,13 +345,22 @@ class Exchange:
             self.failure = exc
             raise Unwind from None
 
-    async def _send_late(self, message: Message) -> None:
+    async def _send_otherwise(self, message: Message) -> None:
         if self.phase == _STREAMING:
             await self.below.send(message)
         elif self.phase == _FAILED:
             raise Unwind
         elif self.phase == _OVER:
             await self.send(message)  # an error page, through the middleware that is left
+        elif self.phase == _WAITING:
+            # From another task, while that of the request may be asleep.
+            if self.start is None and message["type"] != "http.response.start":
+                await self.send(message)
+            elif self.start is None:
+                self.start = message
+                self.fork(message)
+            else:
+                await self.fork(self.start).send(message)
 
     async def _reply(self, response: Any) -> None:
         if not callable(response):

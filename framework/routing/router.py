@@ -122,7 +122,7 @@ class Router:
                 scope["endpoint"] = route.endpoint
                 if "path_params" not in scope:
                     scope["path_params"] = {}
-                return route if kind == "http" else route.app(scope, receive, send)  # type: ignore[no-any-return]
+                return route if kind == "http" else route.app(scope, receive, send)
         segments = path.split("/")
         shape = index.shapes.get(len(segments))
         if shape is None:
@@ -140,7 +140,7 @@ class Router:
                 if "path_params" in scope:
                     params = {**scope["path_params"], **params}
                 scope["path_params"] = params
-                return found if kind == "http" else found.app(scope, receive, send)  # type: ignore[no-any-return]
+                return found if kind == "http" else found.app(scope, receive, send)
         if not candidates:
             return self._miss(segments, scope, receive, send)
         return self._refuse(candidates, segments, scope, receive, send)

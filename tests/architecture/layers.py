@@ -43,7 +43,8 @@ def find_slice_crossings(source: Source, modules: frozenset[str]) -> Iterator[Vi
         other = find_slice(target, modules)
         if other is not None and other != own:
             yield source.violation(
-                item.line, f"imports slice app.{other}; only {' and '.join(COMPOSITION_ROOTS)} may see it"
+                item.line,
+                f"imports slice app.{other}; only {' and '.join(COMPOSITION_ROOTS)} may see it",
             )
 
 

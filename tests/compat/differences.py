@@ -25,6 +25,7 @@ from tests.compat.expectations import (
     keep_exception,
     keep_own_413,
     keep_private,
+    pass_outer_middleware,
     pass_user_middleware,
     raise_group,
     raise_value_error,
@@ -191,6 +192,11 @@ DIFFERENCES = (
         "An unhandled 500 passes the user's middleware: CORS headers and request ids are on it.",
         r"middleware: GET /(fail|broken)",
         pass_user_middleware,
+    ),
+    Difference(
+        "The 500 of a middleware that fails passes those around it.",
+        r"failing middleware: GET /",
+        pass_outer_middleware,
     ),
     Difference(
         "A 413 of the application's own is not replaced by ours.",

@@ -112,6 +112,10 @@ def pass_user_middleware(theirs: Result, _: Result) -> Result:
     return replace(theirs, headers=(*theirs.headers, *marks))
 
 
+def pass_outer_middleware(theirs: Result, _: Result) -> Result:
+    return replace(theirs, headers=(*theirs.headers, ("x-passed", "outer")))
+
+
 def close_after_413(theirs: Result, _: Result) -> Result:
     if theirs.status != 413 or theirs.chunks != (b"Content Too Large",):
         return theirs

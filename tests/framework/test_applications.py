@@ -206,45 +206,6 @@ def test_a_handler_needs_a_status_or_an_exception_class() -> None:
         app.build_middleware_stack()
 
 
-async def test_middleware_may_be_added_until_the_first_request() -> None:
-    app = App(routes=ROUTES)
-    app.add_middleware(AddHeader, name="x-late")
-    assert (await call(app, build_scope())).headers[b"x-late"] == b"yes"
-    with pytest.raises(RuntimeError, match="Cannot add middleware after"):
-        app.add_middleware(AddHeader)
-
-
-async def test_a_stack_that_is_thrown_away_is_built_anew() -> None:
-    app = App(routes=ROUTES, exception_handlers={KnownError: on_known})
-    assert b"x-added" not in (await call(app, build_scope("/known"))).headers
-    # What instrumentation libraries do to get into an application that has started.
-    app.user_middleware.insert(0, Middleware(AddHeader))
-    app.middleware_stack = None
-    channel = await call(app, build_scope("/known"))
-    assert (channel.status, channel.headers[b"x-added"]) == (422, b"yes")
-    assert len(channel.messages) == 2
-    channel = Channel()
-    with pytest.raises(LookupError):
-        await app(build_scope("/broken"), channel.receive, channel.send)
-    assert channel.headers[b"x-added"] == b"yes"
-    assert len(channel.messages) == 2
-
-
-async def test_a_subclass_may_put_a_layer_around_the_whole_stack() -> None:
-    class Wrapped(App):
-        def build_middleware_stack(self) -> ASGIApp:
-            return AddHeader(super().build_middleware_stack())
-
-    app = Wrapped(routes=ROUTES, exception_handlers={KnownError: on_known})
-    for path, status in (("/", 200), ("/known", 422), ("/none", 404), ("/refused", 403)):
-        channel = await call(app, build_scope(path))
-        assert (channel.status, channel.headers.get(b"x-added")) == (status, b"yes"), path
-    channel = Channel()
-    with pytest.raises(LookupError):
-        await app(build_scope("/broken"), channel.receive, channel.send)
-    assert (channel.status, channel.headers.get(b"x-added")) == (500, b"yes")
-
-
 async def test_the_outermost_application_hands_itself_on() -> None:
     seen: list[Any] = []
 

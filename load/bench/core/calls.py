@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from load.bench.measurements import Batches
@@ -50,16 +52,27 @@ async def measure_calls(
 class Program:
     """A program in a fresh process, which prints its own figure."""
 
-    __slots__ = ("command",)
+    __slots__ = ("command", "environment")
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, bytecode: Path | None = None) -> None:
         self.command = (sys.executable, *arguments)
+        self.environment = dict(os.environ)
+        if bytecode is not None:
+            # The first run fills the folder with bytecode, whatever this machine is set to.
+            self.environment["PYTHONPYCACHEPREFIX"] = str(bytecode)
+            self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     async def run(self, seconds: float) -> float:
         """Run it once, however long that takes."""
         del seconds
         result = await asyncio.to_thread(
-            subprocess.run, self.command, cwd=ROOT, capture_output=True, text=True, check=False
+            subprocess.run,
+            self.command,
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if result.returncode:
             raise RuntimeError(f"{' '.join(self.command)} failed: {result.stderr.strip()}")

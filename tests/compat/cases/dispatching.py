@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
+
 from tests.compat.harness import Case, Request
 
 
@@ -67,16 +69,20 @@ def build_dispatching(names: Any) -> Any:
         if path == "/drained":
             names.notes.append(str([chunk async for chunk in request.stream()]))
         try:
-            response = await call_next(request)
+            if path.startswith("/limited"):
+                with anyio.fail_after(5):
+                    response = await call_next(request)
+            else:
+                response = await call_next(request)
         except ValueError as exc:
             return names.PlainTextResponse(f"caught {exc}", status_code=422)
         return await finish(names, path, response)
 
     echo, stream, broken, refused = build_endpoints(names)
     endpoints = {
-        **dict.fromkeys(("/", "/short", "/read", "/drained", "/status"), echo),
+        **dict.fromkeys(("/", "/short", "/read", "/drained", "/status", "/limited"), echo),
         **dict.fromkeys(("/replace", "/late", "/whole-echo"), echo),
-        **dict.fromkeys(("/chunks", "/wrapped", "/stream"), stream),
+        **dict.fromkeys(("/chunks", "/wrapped", "/stream", "/limited-stream"), stream),
         "/broken": broken,
         "/refused": refused,
     }
@@ -101,6 +107,7 @@ CASES = (
             for path in (
                 *("/", "/short", "/read", "/drained", "/status", "/replace", "/late", "/chunks"),
                 *("/wrapped", "/stream", "/broken", "/refused", "/missing"),
+                *("/limited", "/limited-stream"),
             )
         ),
     ),

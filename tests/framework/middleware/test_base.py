@@ -10,7 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from framework.background import BackgroundTask
-from framework.middleware._tasks import find_scope, find_task
+from framework.middleware._tasks import find_context, find_scope, find_task
 from framework.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from framework.responses import PlainTextResponse, Response, StreamingResponse
 from framework.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,12 +22,14 @@ from tests.framework.middleware.dispatches import (
     Dispatch,
     change,
     from_child,
+    group,
     limit,
     pass_on,
     plain,
     read_whole,
     replace,
     stream,
+    token,
     wrap,
 )
 
@@ -68,7 +70,7 @@ async def test_a_scope_that_is_entered_is_found() -> None:
     assert find_scope(find_task()) is before
 
 
-@pytest.mark.parametrize("dispatch", [pass_on, limit, from_child])
+@pytest.mark.parametrize("dispatch", [pass_on, limit, group, token, wrap])
 @pytest.mark.parametrize("streams", [False, True])
 async def test_context_variables_flow_both_ways(dispatch: Dispatch, streams: bool) -> None:
     seen: list[str] = []
@@ -80,18 +82,24 @@ async def test_context_variables_flow_both_ways(dispatch: Dispatch, streams: boo
 
     async def watch(request: Any, call_next: RequestResponseEndpoint) -> Response:
         VARIABLE.set("dispatch")
-        response = await call_next(request)
+        response = await dispatch(request, call_next)
         seen.append(VARIABLE.get())
         return response
 
     for layers in (1, 3):
         seen.clear()
-        stack: ASGIApp = BaseHTTPMiddleware(app, watch)
-        for _ in range(layers - 1):
-            stack = BaseHTTPMiddleware(stack, dispatch if dispatch is pass_on else watch)
+        stack: ASGIApp = app
+        for _ in range(layers):
+            stack = BaseHTTPMiddleware(stack, watch)
         await call(stack, build_scope())
-        assert seen[0] == "dispatch"
-        assert set(seen[1:]) == {"app"}
+        assert seen == ["dispatch", *(["dispatch" if dispatch is token else "app"] * layers)]
+
+
+async def test_the_context_that_is_found_is_the_one_in_force() -> None:
+    context = find_context()
+    VARIABLE.set("set later")
+    assert context[VARIABLE] == "set later"
+    assert find_context() is context
 
 
 async def test_plain_asgi_middleware_outside_sees_the_variable() -> None:

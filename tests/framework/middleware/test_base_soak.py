@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import socket
 import struct
@@ -66,10 +67,13 @@ class Client:
 
 async def serve_many(app: App, number: int) -> None:
     for place in range(number):
-        path, leaves = PLANS[place % len(PLANS)]
-        client = Client(leaves)
-        with contextlib.suppress(OSError):
-            await app(build_scope(path), client.receive, client.send)
+        await serve_one(app, *PLANS[place % len(PLANS)])
+
+
+async def serve_one(app: App, path: str, leaves: str) -> None:
+    client = Client(leaves)
+    with contextlib.suppress(OSError):
+        await app(build_scope(path), client.receive, client.send)
 
 
 # Seconds of a CPU that others may need as well.
@@ -80,6 +84,24 @@ def test_fifty_thousand_requests_leave_nothing_behind() -> None:
         first, last = asyncio.run(soak(build_app()))
     assert last["objects"] - first["objects"] < 200
     assert last["blocks"] - first["blocks"] < 1000
+
+
+def test_a_request_leaves_nothing_to_the_collector() -> None:
+    """Reference cycles would be freed late, and cost a pause each time."""
+
+    async def serve() -> int:
+        app = build_app()
+        await serve_one(app, "/quick", "after")
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(100):
+                await serve_one(app, "/quick", "after")
+            return gc.collect()
+        finally:
+            gc.enable()
+
+    assert asyncio.run(serve()) < 100
 
 
 async def soak(app: App) -> tuple[dict[str, int], dict[str, int]]:

@@ -86,3 +86,14 @@ def test_the_same_route_may_be_registered_twice() -> None:
     route = Route("/a", answer("a"))
     router = Router([route, route, Mount("/m", routes=[route])])
     assert router == Router([route, route, Mount("/m", app=router.routes[2].app)])  # type: ignore[attr-defined]
+
+
+async def test_methods_count_until_the_first_request_and_from_a_new_list_on() -> None:
+    route = Route("/a/{x}", answer("found"))
+    app = App(routes=[route])
+    route.methods = {"POST"}
+    assert await fetch(app, "/a/1", "POST") == "200 found {'x': '1'}"
+    route.methods = {"PUT"}
+    assert (await fetch(app, "/a/1", "PUT")).startswith("405")
+    app.router.routes = app.routes
+    assert await fetch(app, "/a/1", "PUT") == "200 found {'x': '1'}"
