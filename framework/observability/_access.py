@@ -67,6 +67,8 @@ class AccessLog:
         """Write JSON to this sink; None: the lines go the way of all others."""
         self._sink = sink
         self._level = logging.getLevelNamesMapping()[level]
+        # Loggers keep the level of their first use.
+        self._fallback = structlog.get_logger(LOGGER)
 
     def write(
         self,

@@ -261,6 +261,21 @@ async def test_quiet_paths_are_written_at_debug_unless_they_fail(
     assert [line["level"] for line in log.named("request")] == [level]
 
 
+async def test_a_new_level_counts_also_where_fields_are_bound(observe: Observe) -> None:
+    async def bind(scope: Scope, receive: Receive, send: Send) -> None:
+        bind_contextvars(tenant="a")
+        await answer()(scope, receive, send)
+
+    app = observe(bind, quiet_paths=["/livez"])
+    lines = []
+    for level in ("INFO", "DEBUG"):
+        stream = LogStream()
+        configure_logging(level=level, format="json", stream=stream)
+        await Server().run(app, http_scope("/livez"))
+        lines.append([line["tenant"] for line in stream.named("request")])
+    assert lines == [[], ["a"]]
+
+
 async def test_a_request_is_counted_and_timed(
     observe: Observe, registry: CollectorRegistry
 ) -> None:
