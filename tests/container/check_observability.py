@@ -90,7 +90,9 @@ def test_prometheus_scrapes_the_service_and_itself() -> None:
         targets = ask_prometheus("targets?state=active")["activeTargets"]
         return {each["labels"]["job"] for each in targets if each["health"] == "up"}
 
-    wait_for(lambda: list_healthy() == {"web", "prometheus"}, "both are scraped")
+    # Targets are looked up every 15 s, and scraped every 15 s from then on.
+    healthy = {"web", "prometheus"}
+    wait_for(lambda: list_healthy() == healthy, "both are scraped", patience=60)
 
 
 def test_prometheus_has_loaded_every_group_of_rules() -> None:

@@ -39,11 +39,13 @@ def find_free_port() -> int:
             return port
 
 
-def wait_for(condition: Callable[[], object], what: str) -> None:
+def wait_for(
+    condition: Callable[[], object], what: str, patience: float = _PATIENCE_SECONDS
+) -> None:
     """Wait until the condition is true; `what` says what did not happen."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < deadline, f"not within {_PATIENCE_SECONDS} s: {what}"
+        assert time.monotonic() < deadline, f"not within {patience} s: {what}"
         time.sleep(0.02)
 
 
