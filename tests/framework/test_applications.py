@@ -15,36 +15,24 @@ import pytest
 
 from framework.applications import App
 from framework.background import BackgroundTask
-from framework.exceptions import HTTPException
 from framework.middleware import Middleware
 from framework.requests import Request
 from framework.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from framework.routing import Mount, Route, Router
-from framework.types import ASGIApp, Message, Receive, Scope, Send
+from framework.types import Receive, Scope, Send
 from tests.clients import ClientFactory
 from tests.framework.asgi import Channel, build_scope, call
+from tests.framework.handlers import (
+    AddHeader,
+    KnownError,
+    broken,
+    home,
+    known,
+    on_known,
+    refused,
+)
 
 pytestmark = pytest.mark.anyio
-
-
-class KnownError(Exception):
-    """An error that has a handler."""
-
-
-async def home(request: Request[Any]) -> Response:
-    return PlainTextResponse("home")
-
-
-async def broken(request: Request[Any]) -> Response:
-    raise LookupError("broken")
-
-
-async def known(request: Request[Any]) -> Response:
-    raise KnownError("known")
-
-
-async def refused(request: Request[Any]) -> Response:
-    raise HTTPException(403, "No")
 
 
 async def streamed(request: Request[Any]) -> Response:
@@ -55,28 +43,8 @@ async def streamed(request: Request[Any]) -> Response:
     return StreamingResponse(chunks())
 
 
-def on_known(request: Request[Any], exc: KnownError) -> Response:
-    return PlainTextResponse(f"handled {exc}", 422)
-
-
 async def on_error(request: Request[Any], exc: Exception) -> Response:
     return JSONResponse({"error": str(exc)}, 500)
-
-
-class AddHeader:
-    """Pure ASGI middleware that adds a header field to every answer."""
-
-    def __init__(self, app: ASGIApp, name: str = "x-added") -> None:
-        self.app = app
-        self.name = name.encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def add(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (self.name, b"yes")]
-            await send(message)
-
-        await self.app(scope, receive, add)
 
 
 ROUTES = [
