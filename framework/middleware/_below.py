@@ -217,15 +217,15 @@ class BelowResponse(Response):
     it, or `Below` for a stream.
     """
 
-    # PERF: on the class, as most responses never have their own.
-    background: BackgroundTask | None = None
-    _body: AsyncIterable[Any] | None = None
+    background: BackgroundTask | None
+    _body: AsyncIterable[Any] | None
 
     def __init__(self, start: Message, source: Below | Message) -> None:
         self.status_code = start["status"]
         self.raw_headers = list(start.get("headers", ()))
         self.start = start
         self.source = source
+        self.background = self._body = None
 
     @property
     def body_iterator(self) -> AsyncIterable[Any]:
@@ -238,9 +238,9 @@ class BelowResponse(Response):
     def body_iterator(self, body: AsyncIterable[Any]) -> None:
         self._body = body
 
-    def is_plain(self) -> bool:
-        """Say whether there is nothing to send but a head and the body from below."""
-        return self._body is None and self.background is None
+    def is_changed(self) -> bool:
+        """Say whether there is more to it than a head and the body from below."""
+        return self._body is not None or self.background is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body, source = self._body, self.source

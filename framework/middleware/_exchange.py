@@ -128,6 +128,7 @@ class Exchange:
         "failure",
         "group",
         "is_here",
+        "outer",
         "outer_scope",
         "phase",
         "request",
@@ -152,10 +153,17 @@ class Exchange:
         self.request = request
         self.send = send
         self.group = group
+        # The middleware right above this one, when it is of this kind.
+        outer = getattr(send, "__self__", None)
+        self.outer: Exchange | None = outer if outer.__class__ is Exchange else None
         self.task: Any = None
         self.outer_scope: object = None
-        if SCOPES or group is not None:
-            self.task = find_task()
+        if group is not None:
+            self.outer_scope = find_scope(None)
+        elif SCOPES:
+            if self.outer is not None and self.outer.is_here:
+                self.task = self.outer.task
+            self.task = self.task or find_task()
             self.outer_scope = find_scope(self.task)
         self.phase = _NEW
         # Whether what runs now runs in the task of the request.
@@ -242,8 +250,10 @@ class Exchange:
         """Return the response of the application below."""
         if self.phase == _NEW and self.is_here:
             scope: object = None
-            if SCOPES or self.group is not None:
-                scope = find_scope(self.task or find_task())
+            if self.task is not None or self.group is not None:
+                scope = find_scope(self.task)
+            elif SCOPES:
+                scope = find_scope(find_task())
             if scope is self.outer_scope:
                 self.phase = _WAITING
                 response: Response = await _switch(self)
@@ -320,30 +330,46 @@ class Exchange:
             else:
                 await self.send(message)
             return
-        if not is_last(message, start):
-            await self.fork(start).send(message)
-            return
-        self.phase = _ANSWERED
+        # PERF: the first test is `is_last` for all that is common, without the call.
+        if message["type"] != "http.response.body" or "more_body" in message or "trailers" in start:
+            if not is_last(message, start):
+                await self.fork(start).send(message)
+                return
+        exchange = self
         response = BelowResponse(start, message)
-        send = self.send
         try:
-            try:
-                answer = self.steps.send(response)
-            except StopIteration as stop:
-                answer = stop.value
-            else:
-                answer = await advance(self.steps, request=answer)
-            if answer is response and response.is_plain():
-                # PERF: what `BelowResponse.__call__` does, without the call.
-                status, headers = response.status_code, response.raw_headers
-                await send({**start, "status": status, "headers": headers})
-                await send(message)
-            else:
-                await self._reply(answer)
+            while True:
+                exchange.phase = _ANSWERED
+                try:
+                    answer = exchange.steps.send(response)
+                except StopIteration as stop:
+                    answer = stop.value
+                else:
+                    answer = await advance(exchange.steps, request=answer)
+                if answer is not response or response.is_changed():
+                    await exchange._reply(answer)
+                    return
+                # PERF: the same response is the answer of the next middleware that waits for one.
+                outer = exchange.outer
+                if outer is None or not outer.is_here or outer.phase != _WAITING or outer.start:
+                    break
+                exchange = outer
+            status, headers = response.status_code, response.raw_headers
+            await exchange.send({**start, "status": status, "headers": headers})
+            await exchange.send(message)
         except (Exception, Unwind) as exc:  # `Unwind`: a middleware further out has failed
-            self.phase = _FAILED
-            self.failure = exc
+            self._fail(exchange, exc)
             raise Unwind from None
+
+    def _fail(self, outermost: Exchange, error: BaseException) -> None:
+        """Let the exchanges from this one to `outermost` end by unwinding; that one with the error."""
+        exchange = self
+        while exchange is not outermost and exchange.outer is not None:
+            exchange.phase = _FAILED
+            exchange.failure = Unwind()
+            exchange = exchange.outer
+        outermost.phase = _FAILED
+        outermost.failure = error
 
     async def _send_otherwise(self, message: Message) -> None:
         if self.phase == _STREAMING:

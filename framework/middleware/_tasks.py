@@ -32,18 +32,18 @@ def is_trio() -> bool:
 
 
 def find_task() -> Any:
-    """Return the running task of asyncio, None on trio."""
-    return None if is_trio() else asyncio.current_task()
+    """Return a weak reference to the running task of asyncio."""
+    return weakref.ref(asyncio.current_task())
 
 
 def find_scope(task: Any) -> object:
-    """Return the innermost cancel scope of the running task, None without one; None is a task of trio.
+    """Return the innermost cancel scope of a task (`find_task`), None without one; None is trio's task.
 
     Neither anyio nor trio tells it by a public name; the tests see it when they rename theirs.
     """
     if task is None:
         return sys.modules["trio"].lowlevel.current_task()._cancel_status  # noqa: SLF001
-    state = SCOPES.get(weakref.ref(task))
+    state = SCOPES.get(task)
     return None if state is None else state.cancel_scope
 
 
