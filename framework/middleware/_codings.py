@@ -1,20 +1,26 @@
 """Content codings: gzip, and what the installed packages add (brotli, zstandard).
 
 Zstandard is in the standard library from Python 3.14. A coding whose package is not there is not
-offered; that is no error, as every client takes gzip or the body as it is.
+offered; that is no error, as every client takes gzip or the body as it is. Without zlib-ng, gzip is
+that of the standard library.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-import zlib
 from typing import Any, ClassVar, Final, Protocol
 
 try:
     import brotli
 except ImportError:
     brotli = None
+
+zlib: Any
+try:
+    from zlib_ng import zlib_ng as zlib  # the same names and format, two to four times as fast
+except ImportError:
+    import zlib
 
 zstd: Any
 if sys.version_info >= (3, 14):
@@ -65,7 +71,8 @@ class Gzip:
 
     def compress(self, body: bytes) -> bytes:
         # PERF: one call needs no stream object and no second buffer: a tenth less for 1 KB of JSON.
-        return zlib.compress(body, self.level, _GZIP_WINDOW_BITS)
+        compressed: bytes = zlib.compress(body, self.level, _GZIP_WINDOW_BITS)
+        return compressed
 
     def start(self) -> Stream:
         return _GzipStream(self.level)
@@ -79,7 +86,8 @@ class _GzipStream:
 
     def __call__(self, chunk: bytes, is_last: bool, /) -> bytes:
         mode = zlib.Z_FINISH if is_last else zlib.Z_SYNC_FLUSH
-        return self._stream.compress(chunk) + self._stream.flush(mode)
+        compressed: bytes = self._stream.compress(chunk) + self._stream.flush(mode)
+        return compressed
 
 
 class Brotli:

@@ -145,6 +145,8 @@ class Exchange:
     below: Below
     second_half: Child
     failure: BaseException | None
+    # Whether what runs now runs in the task of the request.
+    is_here: bool
 
     def __init__(
         self, app: ASGIApp, request: SharedRequest, send: Send, group: TaskGroup | None
@@ -166,7 +168,6 @@ class Exchange:
             self.task = self.task or find_task()
             self.outer_scope = find_scope(self.task)
         self.phase = _NEW
-        # Whether what runs now runs in the task of the request.
         self.is_here = True
         self.start: Message | None = None
         # Applications in tasks of their own, with what they send; all tasks.
@@ -331,10 +332,11 @@ class Exchange:
                 await self.send(message)
             return
         # PERF: the first test is `is_last` for all that is common, without the call.
-        if message["type"] != "http.response.body" or "more_body" in message or "trailers" in start:
-            if not is_last(message, start):
-                await self.fork(start).send(message)
-                return
+        if (
+            message["type"] != "http.response.body" or "more_body" in message or "trailers" in start
+        ) and not is_last(message, start):
+            await self.fork(start).send(message)
+            return
         exchange = self
         response = BelowResponse(start, message)
         try:

@@ -108,7 +108,7 @@ REQUIREMENTS: Final = {
     # TypeVar with a default; in the standard library since 3.13, and needed by anyio before it.
     "framework._connection": frozenset({"anyio", "msgspec", "typing_extensions"}),
     # Each of them may be missing; "compression" is in the standard library since 3.14.
-    "framework.middleware._codings": frozenset({"brotli", "compression", "zstandard"}),
+    "framework.middleware._codings": frozenset({"brotli", "compression", "zlib_ng", "zstandard"}),
     "framework.middleware._session_cookie": frozenset({"itsdangerous"}),
     "framework.middleware.opentelemetry": frozenset({"opentelemetry"}),
     "framework.rate_limits.redis": frozenset({"anyio", "redis"}),
@@ -117,6 +117,9 @@ REQUIREMENTS: Final = {
     "framework.channels.redis": frozenset({"anyio", "msgspec", "redis"}),
     "framework.observability.telemetry": frozenset({"anyio", "opentelemetry"}),
     "framework.observability.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
+    # Loaded with `HTTP=zttp` only.
+    "framework.server.http.zttp": frozenset({"uvicorn", "zttp"}),
+    "framework.server.http.zttp_h2": frozenset({"uvicorn", "zttp"}),
     "framework.server.*": frozenset(
         {"anyio", "gunicorn", "httptools", "uvicorn", "uvicorn_worker", "uvloop", "websockets"}
     ),
