@@ -83,7 +83,7 @@ class Settings:
         "HTTP",
         "httptools",
         choice("httptools", "zttp"),
-        "What reads HTTP. zttp is an experiment: HTTP/2 too, but of the time-outs only `KEEPALIVE`.",
+        "What reads HTTP. zttp is an experiment that also speaks HTTP/2.",
     )
     web_concurrency: int | None = _setting(
         "WEB_CONCURRENCY",
@@ -258,6 +258,12 @@ class Settings:
         JOBS_URL,
         "Database of the durable jobs; a relative file is below the folder of the service.",
         secret=True,
+    )
+    jobs_metrics_port: int = _setting(
+        "JOBS_METRICS_PORT",
+        9001,
+        number(0, 65535),
+        "Port that one `make worker` of a machine serves the metrics of all on; 0 turns it off.",
     )
     jobs_concurrency: int = _setting(
         "JOBS_CONCURRENCY",

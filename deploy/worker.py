@@ -10,10 +10,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from anyio.from_thread import start_blocking_portal
+
+from app.jobs.metrics import WorkerPlace
 from app.jobs.worker import JobWorker
-from app.settings import SettingsError, load_settings
+from app.settings import Settings, SettingsError, load_settings
+from app.system.facts import build_facts
+from app.tracing import send_spans
 from app.work import JOBS
 from framework.observability.logging import configure_logging
+from framework.observability.metrics import set_build_info
 
 
 def main() -> None:
@@ -24,12 +30,33 @@ def main() -> None:
     except SettingsError as exc:
         raise SystemExit(str(exc)) from None
     configure_logging(level=settings.log_level, format=settings.log_format)
-    JobWorker(
+    build = build_facts(settings)
+    set_build_info(version=build.version, revision=build.revision)
+    worker = JobWorker(
         settings.jobs_url,
         jobs=JOBS,
         concurrency=settings.jobs_concurrency,
         drain_seconds=settings.graceful_timeout,
-    ).run()
+        place=_choose_place(settings),
+        has_spans=bool(settings.otlp_endpoint),
+    )
+    if not settings.otlp_endpoint:
+        worker.run()
+        return
+    # A loop of its own sends spans; the worker has the main thread, as signals come there.
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(send_spans(settings)),
+    ):
+        worker.run()
+
+
+def _choose_place(settings: Settings) -> WorkerPlace | None:
+    if not settings.jobs_metrics_port:
+        return None
+    return WorkerPlace(
+        settings.jobs_url, host=settings.metrics_host, port=settings.jobs_metrics_port
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
@@ -71,6 +72,9 @@ class App:
         self.exception_handlers: dict[Any, ExceptionHandler] = dict(exception_handlers or {})
         self.user_middleware = list(middleware or ())
         self.middleware_stack: Any = None
+        if not mimetypes.inited:
+            # The types of files stand in files of the system: no request should have to read them.
+            mimetypes.init()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self

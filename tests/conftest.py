@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import mimetypes
 import os
 from collections.abc import Generator, Iterator
 from typing import Any, Literal, TypeAlias
@@ -27,6 +28,10 @@ settings.register_profile(
 )
 settings.register_profile("ci", settings.get_profile("local"), max_examples=300, derandomize=True)
 settings.load_profile("ci" if IN_CI else "local")
+
+
+# As an `App` does when it is made; many tests do without one.
+mimetypes.init()
 
 
 @pytest.fixture(

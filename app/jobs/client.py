@@ -5,11 +5,14 @@ It takes half a second and 50 MB to load, which a worker that never does either 
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from dbos import DBOSClient, EnqueueOptions, error as errors
 
-from app.jobs.engine import NAME, PROGRESS, QUEUE, SERIALIZER, prepare
+from app.jobs.engine import NAME, PROGRESS, QUEUE, SERIALIZER, prepare, publish_pool
 from app.jobs.states import JobState, Status
 
 # MAX_RECOVERY_ATTEMPTS_EXCEEDED, CANCELLED and ERROR are failures.
@@ -37,6 +40,9 @@ class Client:
             # A request does not wait for a database that is away.
             retry_connection_errors=False,
         )
+        self._calls = 0
+        self._lock = threading.Lock()
+        publish_pool(self._client, self._count_calls)
 
     def enqueue(
         self,
@@ -55,19 +61,22 @@ class Client:
             options["workflow_id"] = key
         if attributes:
             options["attributes"] = attributes
-        return self._client.enqueue(options, *args).get_workflow_id()
+        with self._call():
+            return self._client.enqueue(options, *args).get_workflow_id()
 
     def read(self, job_id: str) -> JobState | None:
         """Return what is known of a job, None when there is none with this id."""
-        try:
-            found = self._client.retrieve_workflow(job_id).get_status()
-        except errors.DBOSNonExistentWorkflowError:
-            return None
+        with self._call():
+            try:
+                found = self._client.retrieve_workflow(job_id).get_status()
+            except errors.DBOSNonExistentWorkflowError:
+                return None
+            progress = self._client.get_event(job_id, PROGRESS, 0)
         return JobState(
             id=job_id,
             name=found.name,
             status=_STATUS.get(found.status, "failed"),
-            progress=self._client.get_event(job_id, PROGRESS, 0),
+            progress=progress,
             result=found.output,
             error=None if found.error is None else _describe(found.error),
         )
@@ -75,6 +84,19 @@ class Client:
     def close(self) -> None:
         """Close the connection."""
         self._client.destroy()
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        with self._lock:
+            self._calls += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls -= 1
+
+    def _count_calls(self) -> int:
+        return self._calls
 
 
 def _describe(error: Exception) -> str:

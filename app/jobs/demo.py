@@ -8,13 +8,11 @@ from typing import Final
 from dbos import DBOS
 from msgspec import Struct
 
+from app.jobs.definition import job
 from app.jobs.engine import PROGRESS
 from app.jobs.starting import COUNT
 
 STEP_SECONDS: Final = 0.25
-
-# Workers that may die over it before it is given up: what kills its worker each time must end.
-MAX_DEATHS: Final = 5
 
 
 class Progress(Struct):
@@ -35,7 +33,7 @@ async def take_step(number: int) -> int:
     return number + 1
 
 
-@DBOS.workflow(name=COUNT, max_recovery_attempts=MAX_DEATHS)
+@job(COUNT)
 async def count(total: int) -> int:
     """Count to `total`. After a crash this function runs again and skips the steps that have ended."""
     done = 0

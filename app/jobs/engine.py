@@ -5,12 +5,16 @@ The queue is that of DBOS Transact; README.md tells why.
 
 from __future__ import annotations
 
+import functools
 import logging
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dbos import DBOS, DBOSPortableJSONSerializer
+
+from framework.observability.metrics import publish_statistics
 
 QUEUE: Final = "default"
 PROGRESS: Final = "progress"
@@ -57,3 +61,23 @@ def prepare(url: str) -> None:
         finally:
             connection.close()
     DBOS.migrate(url)
+
+
+def publish_pool(library: Any, count_calls: Callable[[], int] | None = None) -> None:
+    """Publish how many connections there may be, how many are used, and how many calls wait for one.
+
+    Args:
+        library: a `DBOSClient` or the `DBOS` of a worker, which has its database open.
+        count_calls: returns how many calls there are at the moment; one without a connection waits.
+    """
+    engine = library._sys_db.engine  # noqa: SLF001 - the library tells nobody
+    read = functools.partial(_read_pool, engine, count_calls)
+    publish_statistics("database_pool", read, labels={"pool": "jobs"})
+
+
+def _read_pool(engine: Any, count_calls: Callable[[], int] | None) -> dict[str, float]:
+    used = engine.pool.checkedout()
+    numbers = {"size": engine.pool.size(), "used": used}
+    if count_calls is not None:
+        numbers["waiting"] = max(0, count_calls() - used)
+    return numbers

@@ -11,9 +11,11 @@ from typing import Any, Final
 
 from dbos import DBOS, DBOSClient, DBOSConfig, WorkflowStatus
 
-from app.jobs.engine import NAME, QUEUE, SERIALIZER, VERSION, prepare
+from app.jobs.engine import NAME, QUEUE, SERIALIZER, VERSION, prepare, publish_pool
+from app.jobs.metrics import WorkerPlace
 from app.jobs.slots import MAX_WORKERS, Slots, borrow, claim_slot, open_slots
 from framework.observability.logging import get_logger
+from framework.observability.metrics import Gauge
 
 # How often the queue is asked for work, and workers for signs of life.
 POLL_SECONDS: Final = 0.5
@@ -23,7 +25,17 @@ WATCH_SECONDS: Final = 1.0
 # jobs at once, and counts them as interrupted; the others, which do not count, wait this long.
 ORPHAN_SECONDS: Final = 5.0
 
+# How often jobs that wait are counted, and how many at most.
+COUNT_SECONDS: Final = 5.0
+MAX_COUNTED: Final = 1000
+
 _PREFIX: Final = "worker-"
+
+_waiting: Final = Gauge(
+    "jobs_waiting",
+    f"Durable jobs that wait for a worker; {MAX_COUNTED} stands for as many or more.",
+    multiprocess_mode="livemostrecent",  # each of them counts all
+)
 
 _log = get_logger(__name__)
 
@@ -36,6 +48,8 @@ class JobWorker:
         jobs: what it can execute; a job with another name stays in the queue.
         concurrency: jobs at the same time.
         drain_seconds: how long a stop waits for jobs; those that are left go on in another worker.
+        place: where its metrics are; None: they are not served.
+        has_spans: spans of jobs go to the global provider of OpenTelemetry.
     """
 
     def __init__(
@@ -45,12 +59,17 @@ class JobWorker:
         jobs: Sequence[Callable[..., Any]],
         concurrency: int,
         drain_seconds: int,
+        place: WorkerPlace | None = None,
+        has_spans: bool = False,
     ) -> None:
         self._url = url
         self._names = [job.__qualname__ for job in jobs]
         self._concurrency = concurrency
         self._drain_seconds = drain_seconds
+        self._place = place
+        self._has_spans = has_spans
         self._free_since: dict[int, float] = {}
+        self._counted_at = float("-inf")
 
     def run(self) -> None:
         """Execute jobs until SIGTERM or SIGINT.
@@ -65,18 +84,13 @@ class JobWorker:
         slots = open_slots(self._url)
         slot = claim_slot(slots)
         name = f"{_PREFIX}{slot}"
-        config: DBOSConfig = {
-            "name": NAME,
-            "system_database_url": self._url,
-            "executor_id": name,
-            "application_version": VERSION,
-            "serializer": SERIALIZER,
-            "log_level": "WARNING",
-        }
-        DBOS(config=config)
+        if self._place is not None:
+            self._place.start(slot, slots)
+        library = DBOS(config=self._configure(name))
         # The library goes on with the jobs that the last worker of this name has left.
         DBOS.launch()
         try:
+            publish_pool(library)
             DBOS.register_queue(
                 QUEUE,
                 worker_concurrency=self._concurrency,
@@ -92,9 +106,34 @@ class JobWorker:
             while not stop.wait(WATCH_SECONDS):
                 slots.check()
                 self._adopt_orphans(slots, own=slot)
+                self._count_waiting()
+                if self._place is not None:
+                    self._place.look(slot, slots)
         finally:
             DBOS.destroy(workflow_completion_timeout_sec=self._drain_seconds)
+            if self._place is not None:
+                self._place.stop(slot)
         self._report_end(name)
+
+    def _configure(self, name: str) -> DBOSConfig:
+        return {
+            "name": NAME,
+            "system_database_url": self._url,
+            "executor_id": name,
+            "application_version": VERSION,
+            "serializer": SERIALIZER,
+            "log_level": "WARNING",
+            "enable_otlp": self._has_spans,
+        }
+
+    def _count_waiting(self) -> None:
+        now = time.monotonic()
+        if now - self._counted_at >= COUNT_SECONDS:
+            self._counted_at = now
+            found = DBOS.list_workflows(
+                status="ENQUEUED", limit=MAX_COUNTED, load_input=False, load_output=False
+            )
+            _waiting.set(len(found))
 
     def _adopt_orphans(self, slots: Slots, *, own: int) -> None:
         """Put the jobs of workers that are dead, and that nobody follows, back into the queue."""

@@ -70,6 +70,19 @@
     button.disabled = false;
   };
 
+  // Others may not run. What they answer cannot be read, but that they answer can be seen.
+  const askOther = async (link) => {
+    if (location.protocol === "https:" && link.protocol === "http:") return;
+    const options = { mode: "no-cors", cache: "no-store", signal: AbortSignal.timeout(3000) };
+    try {
+      await fetch(link.href, options);
+    } catch {
+      link.parentElement.classList.add("away");
+      link.parentElement.querySelector("span").textContent = "does not answer";
+    }
+  };
+
+  document.querySelectorAll("a[data-asked]").forEach(askOther);
   fill();
   button.hidden = false;
   button.addEventListener("click", ask);

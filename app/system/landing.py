@@ -6,10 +6,11 @@ import base64
 import hashlib
 import html
 import ipaddress
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from string import Template
 from typing import Final
+from urllib.parse import urlsplit
 
 from app.settings import Settings
 from app.system.facts import Build, Worker, format_duration
@@ -36,23 +37,6 @@ class LandingPage:
         has_readme: whether `/readme` exists.
     """
 
-    headers: Final = {
-        "Content-Security-Policy": "; ".join(
-            (
-                "default-src 'none'",
-                f"style-src {_hash_source(_STYLE)}",
-                f"script-src {_hash_source(_SCRIPT)}",
-                "connect-src 'self'",
-                "img-src data:",
-                "base-uri 'none'",
-                "form-action 'none'",
-                "frame-ancestors 'none'",
-            )
-        ),
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-    }
-
     def __init__(
         self, build: Build, settings: Settings, *, examples: Sequence[str], has_readme: bool
     ) -> None:
@@ -68,6 +52,7 @@ class LandingPage:
             (settings.prometheus_url, "Prometheus", "all metrics over time, and alerts"),
         ]
         self._tools = [link for link in shown_in if link[0]]
+        self.headers = _build_headers(link[0] for link in self._tools)
         self._docs = [("/readme", "README.md", "how it works, how to add to it")]
         if not has_readme:
             self._docs = [("", "README.md", "in the repository: how it works, how to add to it")]
@@ -86,6 +71,7 @@ class LandingPage:
 
     def render(self, worker: Worker, state: str, *, hostname: str | None) -> str:
         """Return the page as `worker` answers it to a browser that knows the service as `hostname`."""
+        # Whether the tools run is asked by the browser: this process may see another network.
         links = [*self._links, self._describe_metrics(hostname), *self._tools, *self._docs]
         return self._page.substitute(
             slot=worker.slot,
@@ -94,7 +80,7 @@ class LandingPage:
             workers_word="worker" if worker.workers == 1 else "workers",
             uptime=format_duration(worker.uptime_seconds),
             state=html.escape(state),
-            links="".join(_render_links(links)),
+            links="".join(_render_links(links, asked=[link[0] for link in self._tools])),
         )
 
     def _describe_metrics(self, hostname: str | None) -> tuple[str, str, str]:
@@ -121,9 +107,35 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _render_links(links: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+def _build_headers(asked: Iterable[str]) -> dict[str, str]:
+    policy = (
+        "default-src 'none'",
+        f"style-src {_hash_source(_STYLE)}",
+        f"script-src {_hash_source(_SCRIPT)}",
+        " ".join(("connect-src 'self'", *map(_find_origin, asked))),
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+    return {
+        "Content-Security-Policy": "; ".join(policy),
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _find_origin(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _render_links(
+    links: Iterable[tuple[str, str, str]], *, asked: Collection[str]
+) -> Iterator[str]:
     for address, label, meaning in links:
         name = f"<code>{html.escape(label)}</code>"
         if address:
-            name = f'<a href="{html.escape(address)}">{name}</a>'
+            mark = " data-asked" if address in asked else ""
+            name = f'<a href="{html.escape(address)}"{mark}>{name}</a>'
         yield f"<li>{name}<span>{html.escape(meaning)}</span></li>\n"

@@ -1,4 +1,4 @@
-"""python-multipart, loaded when it is needed: an application without forms does without it."""
+"""What is loaded when the first form arrives: an application without forms does without it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ async def load_library() -> ModuleType:
     Raises:
         RuntimeError: it is not installed.
     """
-    library = sys.modules.get(_MODULE)
-    # What is in sys.modules is not complete while another thread still imports it.
-    if library is None or getattr(library.__spec__, "_initializing", False):
-        library = await file_threads.run(_import_library)
-    return library
-
-
-def _import_library() -> ModuleType:
     try:
-        return importlib.import_module(_MODULE)
+        return await load_module(_MODULE)
     except ModuleNotFoundError as exc:
         raise RuntimeError(
             "Forms need python-multipart, which is not installed: run `pip install python-multipart`"
         ) from exc
+
+
+async def load_module(name: str) -> ModuleType:
+    """Return a module; the first time it is imported in a thread."""
+    module = sys.modules.get(name)
+    # What is in sys.modules is not complete while another thread still imports it.
+    if module is None or getattr(module.__spec__, "_initializing", False):
+        module = await file_threads.run(importlib.import_module, name)
+    return module

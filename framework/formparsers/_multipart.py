@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import AsyncIterable, Sequence
 from enum import Enum
-from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, Final, cast
 
 import anyio
 
@@ -22,11 +20,13 @@ from framework.concurrency import file_threads
 from framework.datastructures import FormData, Headers, UploadFile
 from framework.exceptions import MultiPartException, RequestBodyTooLarge
 from framework.formparsers._headers import decode_text
+from framework.formparsers._library import load_module
 from framework.formparsers._parts import PartsParser
 
 __all__ = ["FormMessage", "MultiPartParser"]
 
 
+_SPOOLED: Final = "framework.formparsers._spooled"
 _COPIED_BYTES: Final = 32 * 1024
 
 
@@ -38,51 +38,6 @@ class FormMessage(Enum):
     FIELD_DATA = 3
     FIELD_END = 4
     END = 5
-
-
-class SpooledFile(SpooledTemporaryFile[bytes]):
-    """A file in memory, or without a name on disk; closed when the last reference goes.
-
-    PERF: in memory it keeps the chunks as they came, and joins them when it is first used, which the
-    property `_file` notices: everything in the base class goes through that attribute. That saves
-    copying every byte twice.
-    """
-
-    _memory: Any = None
-    _pieces: Sequence[bytes | memoryview] = ()
-
-    @property
-    def _file(self) -> Any:
-        if self._pieces:
-            self._memory = io.BytesIO(b"".join(self._pieces))
-            self._pieces = ()
-        return self._memory
-
-    @_file.setter
-    def _file(self, file: Any) -> None:
-        self._memory = file
-
-    def fill(self, pieces: Sequence[bytes | memoryview]) -> None:
-        """Take the whole content at once, into memory."""
-        self._pieces = pieces
-
-    def spool(self, pieces: Sequence[bytes | memoryview], rewind: bool) -> None:
-        """Write to disk. Blocks: to be called in a thread."""
-        self.rollover()
-        for piece in pieces:
-            self.write(piece)
-        if rewind:
-            self.seek(0)
-
-    def close(self) -> None:
-        """Close the file, which removes it from the disk."""
-        self._pieces = ()
-        super().close()
-
-    def __del__(self) -> None:
-        # Memory is None after an __init__ that failed.
-        if self._memory is not None:
-            self.close()
 
 
 class MultiPartParser(PartsParser):
@@ -122,6 +77,8 @@ class MultiPartParser(PartsParser):
         # Complete files that have to go to disk, with what is not written of them.
         self._to_disk: list[tuple[UploadFile, list[bytes | memoryview]]] = []
         self._files: list[UploadFile] = []
+        # The class of files, which needs `tempfile`: loaded with the first form.
+        self._make_file: Any = None
 
     def on_headers_finished(self) -> None:
         """Take the end of the header fields of a part."""
@@ -129,7 +86,7 @@ class MultiPartParser(PartsParser):
         if filename is not None:
             part = self._current_part
             part.file = UploadFile(
-                cast("BinaryIO", SpooledFile(max_size=self.spool_max_size)),
+                self._make_file(max_size=self.spool_max_size),
                 size=0,
                 filename=filename,
                 headers=Headers(raw=part.item_headers),
@@ -182,6 +139,7 @@ class MultiPartParser(PartsParser):
         """
         try:
             await self._start()
+            self._make_file = (await load_module(_SPOOLED)).SpooledFile
             async for chunk in self.stream:
                 self._feed(chunk)
                 if self._to_disk:
@@ -213,8 +171,9 @@ class MultiPartParser(PartsParser):
         self._write_at = FILE_WRITE_BYTES
 
 
-def _get_file(upload: UploadFile) -> SpooledFile:
-    return cast("SpooledFile", upload.file)
+def _get_file(upload: UploadFile) -> Any:
+    """Return the `SpooledFile` that the parser has made for an upload."""
+    return upload.file
 
 
 async def _close_files(uploads: Sequence[UploadFile]) -> None:

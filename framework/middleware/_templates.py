@@ -9,10 +9,12 @@ from framework.types import Scope
 
 def find_template(scope: Scope) -> str:
     """Return the template of the matched route, mounts included; "" before routing and without one."""
-    prefix: str = scope.get("framework.route_prefix", "")
     route: Any = scope.get("route")
-    # The template of a mount, which has routes, is in the prefix already.
-    if route is None or hasattr(route, "routes"):
-        return prefix
-    path: str = getattr(route, "path", "")
-    return prefix + path
+    path: str | None = getattr(route, "path", None)
+    if path is None:
+        return ""
+    prefix: str | None = scope.get("framework.route_prefix")
+    if not prefix:
+        return path or "/"
+    # A mount has routes; its own path is in the prefix already.
+    return prefix if hasattr(route, "routes") else prefix + path

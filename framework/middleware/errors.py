@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from framework._callables import is_async_callable
 from framework._defaults import DEBUG_PAGE_CONTEXT_LINES, DEBUG_PAGE_FRAMES
 from framework._exception_handler import STARTED_SCOPE_KEY, TrackedSend
 from framework.concurrency import file_threads, run_in_threadpool
-from framework.exceptions import RequestBodyTooLarge
+from framework.exceptions import HTTPException, RequestBodyTooLarge
+from framework.middleware._refusals import answer_refusal
 from framework.middleware.exceptions import INNER_SEND_SCOPE_KEY
 from framework.requests import MAX_BODY_SIZE_SCOPE_KEY, Request
 from framework.responses import HTMLResponse, PlainTextResponse, Response
@@ -21,17 +23,18 @@ __all__ = ["ServerErrorMiddleware"]
 # What `html.escape` does; that module also loads the names of two thousand characters.
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 
+_STYLE = """
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+body { margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
+h1 { font-size: 1.3rem; overflow-wrap: anywhere; }
+details { border: 1px solid color-mix(in srgb, currentColor 25%, transparent);
+  border-radius: 8px; margin: .6rem 0; }
+summary { padding: .5rem .8rem; cursor: pointer; overflow-wrap: anywhere; }
+pre { margin: 0; padding: .5rem .8rem; overflow-x: auto; font-size: .85rem; }
+mark { background: #d9304f; color: #fff; }
+"""
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-:root {{ color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }}
-body {{ margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }}
-h1 {{ font-size: 1.3rem; overflow-wrap: anywhere; }}
-details {{ border: 1px solid color-mix(in srgb, currentColor 25%, transparent);
-  border-radius: 8px; margin: .6rem 0; }}
-summary {{ padding: .5rem .8rem; cursor: pointer; overflow-wrap: anywhere; }}
-pre {{ margin: 0; padding: .5rem .8rem; overflow-x: auto; font-size: .85rem; }}
-mark {{ background: #d9304f; color: #fff; }}
-</style></head><body>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{style}</style></head><body>
 <h1>{title}</h1>
 <p>Innermost frame first. This page is shown because the application runs with <code>debug</code>;
 without it the answer is a bare 500.</p>
@@ -39,6 +42,12 @@ without it the answer is a bare 500.</p>
 <details><summary>Plain traceback</summary><pre>{plain}</pre></details>
 </body></html>
 """
+
+# The page has no need of anything but its style, whose digest this is: a test compares the two.
+_POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "style-src 'sha256-jZWb3YSrSm4nLP6Et3sC3/RgD9uUsMCphw2bq6WKGrU='"
+)
 
 _FRAME = """<details{opened}><summary><code>{file}</code>, line {line}, in <b>{function}</b></summary>
 <pre>{source}</pre></details>"""
@@ -50,7 +59,8 @@ class ServerErrorMiddleware:
     An exception that reaches it is answered with 500 (the debug page, or what `handler` returns), and
     raised again: the server logs it, a test client shows it. Once a response was started (a stream or a
     background task has failed) `handler` is called all the same, to report, and its answer is not sent.
-    The answer is sent through the application's own middleware, so that CORS headers are on it.
+    An `HTTPException` of middleware is answered as that of a route is, and not raised again. What is
+    answered is sent through the application's own middleware, so that CORS headers are on it.
     """
 
     def __init__(
@@ -65,22 +75,41 @@ class ServerErrorMiddleware:
             await self.app(scope, receive, send)
             return
         tracked = TrackedSend(send)
-        inner_send = scope[INNER_SEND_SCOPE_KEY] = [send]
+        inner_send: list[Send] = [tracked]
+        scope[INNER_SEND_SCOPE_KEY] = inner_send
         try:
-            await self.app(scope, receive, tracked)
+            try:
+                await self.app(scope, receive, tracked)
+            except HTTPException as exc:
+                # Of middleware: what a route raises is answered further in.
+                if tracked.started or _is_of_outer_limit(exc, scope):
+                    raise
+                await answer_refusal(exc, scope, receive, inner_send[0])
         except Exception as exc:
-            if tracked.started:
-                scope[STARTED_SCOPE_KEY] = True
-            elif isinstance(exc, RequestBodyTooLarge) and MAX_BODY_SIZE_SCOPE_KEY in scope:
-                raise  # the limit is that of an application around this one, which answers 413
-            await self.answer(exc, scope, receive, inner_send[0])
+            if not tracked.started and _is_of_outer_limit(exc, scope):
+                raise
+            # What was begun further in and never came out does not count.
+            scope[STARTED_SCOPE_KEY] = tracked.started
+            await self.answer(exc, scope, receive, inner_send[0], tracked)
             raise
         finally:
             # What middleware sends through mostly knows the scope: no cycle is left to the collector.
             inner_send[0] = send
 
-    async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the 500 for `exc`; where a response was begun before it failed, only call the handler."""
+    async def answer(
+        self,
+        exc: Exception,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        outermost: TrackedSend | None = None,
+    ) -> None:
+        """Send the 500 for `exc`; where a response was begun before it failed, only call the handler.
+
+        Args:
+            outermost: takes the answer that does not come out of `send`: a layer fails with it, or
+                keeps it.
+        """
         has_started = scope.get(STARTED_SCOPE_KEY, False)
         if has_started and (self.debug or self.handler is None):
             return
@@ -95,13 +124,21 @@ class ServerErrorMiddleware:
             response = await self.handler(request, exc)
         else:
             response = await run_in_threadpool(self.handler, request, exc)
-        if not has_started:
+        if has_started:
+            return
+        if outermost is None:
             await response(scope, receive, send)
+            return
+        with suppress(Exception):
+            await response(scope, receive, send)
+        if not outermost.started:
+            await response(scope, receive, outermost)
 
     def debug_response(self, request: Request[Any], exc: Exception) -> Response:
         """Return the traceback, as a page to browsers and as text to everything else."""
         if "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(self.generate_html(exc), status_code=500)
+            headers = {"content-security-policy": _POLICY}
+            return HTMLResponse(self.generate_html(exc), status_code=500, headers=headers)
         return PlainTextResponse(self.generate_plain_text(exc), status_code=500)
 
     def error_response(self, request: Request[Any], exc: Exception) -> Response:
@@ -119,6 +156,7 @@ class ServerErrorMiddleware:
         title = "".join(traceback.format_exception_only(exc)).strip()
         return _PAGE.format(
             title=_escape(title),
+            style=_STYLE,
             frames="\n".join(shown),
             plain=_escape(self.generate_plain_text(exc)),
         )
@@ -141,6 +179,11 @@ class ServerErrorMiddleware:
     def generate_plain_text(self, exc: Exception) -> str:
         """Return the traceback as the interpreter prints it."""
         return "".join(traceback.format_exception(exc))
+
+
+def _is_of_outer_limit(exc: Exception, scope: Scope) -> bool:
+    """Tell whether a body is over the limit of an application around this one, which answers 413."""
+    return isinstance(exc, RequestBodyTooLarge) and MAX_BODY_SIZE_SCOPE_KEY in scope
 
 
 def _escape(text: str) -> str:

@@ -38,16 +38,20 @@ __all__ = ["OpenTelemetryMiddleware"]
 # In the scope of the application: there is a span already. In the copy: the scope of the application.
 _SCOPE_KEY: Final = "framework.opentelemetry"
 
+_KINDS: Final = frozenset({"http", "websocket"})
+
 # The ids that `framework.observability` puts into log lines; it may not be there.
 _CONTEXT_KEY: Final = "framework.request_context"
 
 
 class OpenTelemetryMiddleware:
-    """Make a server span for each HTTP request, named `{method} {route}`, and measure it.
+    """Make a server span for each request, named `{method} {route}`, and measure it.
+
+    That of a WebSocket, `GET {route}`, ends with the connection.
 
     The context of the caller (`traceparent`) is continued. Providers are looked up when the first
     request comes, so set them in the lifespan: each worker has its own, made after it was forked.
-    WebSockets and what lies below another one of these pass.
+    What lies below another one of these passes.
 
     Args:
         app: the application.
@@ -79,7 +83,8 @@ class OpenTelemetryMiddleware:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _SCOPE_KEY in scope or self._is_excluded(scope):
+        kind = scope["type"]
+        if kind not in _KINDS or _SCOPE_KEY in scope or self._is_excluded(scope):
             await self.app(scope, receive, send)
             return
         scope[_SCOPE_KEY] = True
@@ -137,7 +142,9 @@ def _build_view(scope: Scope) -> dict[str, Any]:
     headers = [
         field for field in scope["headers"] if field[0] != b"host" and _is_text(b"".join(field))
     ]
-    return {**scope, "query_string": b"", "headers": headers, _SCOPE_KEY: scope}
+    view = {**scope, "query_string": b"", "headers": headers, _SCOPE_KEY: scope}
+    view.setdefault("method", "GET")  # that of a WebSocket handshake
+    return view
 
 
 def _is_text(field: bytes) -> bool:
@@ -172,5 +179,5 @@ def _name_span(span: Span, scope: Scope) -> str:
 
 
 def _find_method(scope: Scope) -> str:
-    method: str = sanitize_method(scope["method"])
+    method: str = sanitize_method(scope.get("method", "GET"))
     return "HTTP" if method == "_OTHER" else method

@@ -111,6 +111,15 @@ class CellStore:
             for cell in list(self._cells):
                 self._place(cell)
 
+    def move(self) -> None:
+        """Give all cells places in the files that the environment names now; what they have moves too."""
+        with self.lock:
+            values = [(cell, cell.cells[cell.index]) for cell in list(self._cells)]
+            self.attach()
+            for cell, value in values:
+                is_gauge = cell.prefix.startswith("gauge")
+                cell.cells[cell.index] = value if is_gauge else cell.cells[cell.index] + value
+
     def detach(self) -> None:
         """Leave the files to the parent process; for a child that has just been forked."""
         self.lock = threading.RLock()

@@ -38,7 +38,13 @@ from framework.observability._merge import MetricsDirectory
 from framework.observability.logging import configure_logging, get_logger
 from framework.observability.metrics import MULTIPROCESS_DIRECTORY_VARIABLE
 
-__all__ = ["MetricsServer", "Scraper", "main", "start_metrics_server"]
+__all__ = [
+    "MetricsServer",
+    "Scraper",
+    "build_directory_renderer",
+    "main",
+    "start_metrics_server",
+]
 
 _log = get_logger("framework.observability.exporter")  # __name__ is "__main__" as a process
 
@@ -136,6 +142,11 @@ def start_metrics_server(host: str, port: int) -> MetricsServer:
     return server
 
 
+def build_directory_renderer(directory: Path) -> Callable[[], bytes]:
+    """Return what a `MetricsServer` renders for the processes that write to a metrics directory."""
+    return MetricsDirectory(directory).render
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve the merged metrics of all workers until the parent process is gone."""
     options = _parse(argv)
@@ -149,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 1
     signal.signal(signal.SIGTERM, _exit)
-    render = MetricsDirectory(Path(directory)).render
+    render = build_directory_renderer(Path(directory))
     try:
         server = _bind(options.host, options.port, render, parent, options.bind_seconds)
     except OSError as exc:

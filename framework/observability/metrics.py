@@ -24,12 +24,13 @@ import platform
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from framework.observability._cells import MULTIPROCESS_DIRECTORY_VARIABLE
+from framework.observability._cells import MULTIPROCESS_DIRECTORY_VARIABLE, store
 from framework.observability._http_metrics import BackgroundMetrics, HttpMetrics
 from framework.observability._instruments import Counter, Gauge, GaugeMode, Histogram
 from framework.observability._labels import OTHER_METHOD, OVERFLOW, UNMATCHED_ROUTE
 from framework.observability._published import Numbers
 from framework.observability._websocket_metrics import ConnectionMetrics
+from framework.observability.process import WORKER_SLOT_VARIABLE
 
 __all__ = [
     "MULTIPROCESS_DIRECTORY_VARIABLE",
@@ -47,6 +48,7 @@ __all__ = [
     "mark_dead",
     "publish_statistics",
     "set_build_info",
+    "use_directory",
 ]
 
 
@@ -85,7 +87,7 @@ def publish_statistics(
 @functools.cache
 def _build_info_gauge() -> Gauge:
     return Gauge(
-        "slipway_build_info",
+        "build_info",
         "The version that runs; always 1.",
         ("version", "revision", "python"),
         multiprocess_mode="livemax",
@@ -93,8 +95,22 @@ def _build_info_gauge() -> Gauge:
 
 
 def set_build_info(*, version: str, revision: str) -> None:
-    """Publish what runs as the labels of `slipway_build_info`."""
+    """Publish what runs as the labels of `build_info`."""
     _build_info_gauge().labels(version, revision, platform.python_version()).set(1)
+
+
+def use_directory(directory: Path, *, slot: int) -> None:
+    """Keep all metrics of this process in files of a directory from now on, once.
+
+    For a worker that no server has started; those of `framework.server` have their place.
+
+    Args:
+        directory: is there, and private to this user.
+        slot: a number from 0 that no other living process has there; its counters go on.
+    """
+    os.environ[MULTIPROCESS_DIRECTORY_VARIABLE] = str(directory)
+    os.environ[WORKER_SLOT_VARIABLE] = str(slot)
+    store.move()
 
 
 def mark_dead(slot: int | str) -> None:

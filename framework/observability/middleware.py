@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Collection
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from framework.background import observe_background_tasks
 from framework.exceptions import ClientDisconnect, WebSocketDisconnect
 from framework.observability._access import access_lines
 from framework.observability._limits import MAX_LOGGED_PATH_CHARACTERS
+from framework.observability._messages import add_request_id, find_route_template
 from framework.observability._tracebacks import forget_traceback, is_reported_for, mark_reported
+from framework.observability._websocket_connection import WebSocketConnection
 from framework.observability.background import BackgroundReporter
 from framework.observability.context import (
     REQUEST_CONTEXT_SCOPE_KEY,
-    REQUEST_ID_HEADER,
     REQUEST_ID_SCOPE_KEY,
     begin_request_context,
 )
 from framework.observability.logging import get_logger
-from framework.observability.metrics import (
-    UNMATCHED_ROUTE,
-    ConnectionMetrics,
-    HttpMetrics,
-    http_metrics,
-)
+from framework.observability.metrics import HttpMetrics, http_metrics
 from framework.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["ObservabilityMiddleware"]
@@ -115,7 +111,8 @@ class ObservabilityMiddleware:
                     metrics.stop_worker()
 
     async def _observe_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = _WebSocketConnection(self, scope, receive, send)
+        metrics = None if self.metrics is None else self.metrics.websockets
+        connection = WebSocketConnection(metrics, self.access, scope, receive, send)
         try:
             await self.app(scope, connection.receive, connection)
         except WebSocketDisconnect:
@@ -154,9 +151,12 @@ class _HttpExchange:
         "is_complete",
         "is_disconnected",
         "is_finished",
+        "length",
         "observer",
         "received_bytes",
+        "route",
         "scope",
+        "seconds",
         "sent_bytes",
         "server_receive",
         "server_send",
@@ -175,6 +175,9 @@ class _HttpExchange:
         self.received_bytes = 0
         self.sent_bytes = 0
         self.first_byte: float | None = None
+        self.length: bytes | None = None
+        self.route = ""
+        self.seconds: float | None = None
         self.is_complete = False
         self.is_disconnected = False
         self.is_finished = False
@@ -196,7 +199,11 @@ class _HttpExchange:
         if kind == "http.response.start":
             self.status = message["status"]
             self.first_byte = perf_counter() - self.begun_at
-            message = _add_request_id(message, self.context.request_id)
+            for name, value in message.get("headers", ()):
+                if name == b"content-length":
+                    self.length = value
+                    break
+            message = add_request_id(message, self.context.request_id)
             return self.server_send(message)
         if kind == "http.response.pathsend":
             return self._send_last(message)
@@ -212,10 +219,23 @@ class _HttpExchange:
 
     async def _send_last(self, message: Message) -> None:
         self.is_complete = True
+        if self._is_whole(message) and not self._has_lost_client():
+            # Counted first: no kill can lose the count of an answer that its client has.
+            self._count(self.status)
+            await self.server_send(message)
+            self._finish(self.status)
+            return
         await self.server_send(message)
         # With the client gone it depends on why: see `close` and `fail`, which come next.
         if not self.is_finished and not self._has_lost_client():
             self._finish(self.status)
+
+    def _is_whole(self, message: Message) -> bool:
+        """Say whether this is all of the body, as long as announced: then nothing is waited for."""
+        size = len(message.get("body", b""))
+        if size != self.sent_bytes or "path" in message:
+            return False
+        return self.length is None or self.length == b"%d" % size
 
     async def fail(self, exc: Exception) -> None:
         """Deal with an exception that nobody else has handled."""
@@ -259,140 +279,40 @@ class _HttpExchange:
         server_object = getattr(self.server_send, "__self__", None)
         return getattr(server_object, "disconnected", False) is True
 
+    def _count(self, status: int) -> None:
+        self.seconds = perf_counter() - self.begun_at
+        self.route = find_route_template(self.scope)
+        metrics = self.observer.metrics
+        if metrics is not None:
+            method = self.scope["method"]
+            sent_bytes = self._find_sent_bytes(method)
+            metrics.end(method, self.route, status, self.seconds, self.received_bytes, sent_bytes)
+
+    def _find_sent_bytes(self, method: str) -> int:
+        return self.sent_bytes if method != "HEAD" else 0
+
     def _finish(self, status: int) -> None:
         self.is_finished = True
-        seconds = perf_counter() - self.begun_at
         if status == CLIENT_CLOSED_REQUEST:
             # Unless it was the server that gave up: then the client has its answer.
             server_object = getattr(self.server_send, "__self__", None)
             status = getattr(server_object, "refused_with", None) or status
-        scope = self.scope
+        if self.seconds is None:
+            self._count(status)
         observer = self.observer
-        method = scope["method"]
-        route = find_route_template(scope)
-        sent_bytes = self.sent_bytes if method != "HEAD" else 0
-        if observer.metrics is not None:
-            observer.metrics.end(method, route, status, seconds, self.received_bytes, sent_bytes)
         if observer.access is not None:
-            path = scope["path"]
+            scope = self.scope
+            method, path = scope["method"], scope["path"]
             client = scope.get("client")
             access_lines.write(
                 self.context,
                 method=method,
                 path=path,
-                route=route,
+                route=self.route,
                 status=status,
-                duration=seconds,
+                duration=self.seconds or 0.0,
                 first_byte=self.first_byte,
-                sent_bytes=sent_bytes,
+                sent_bytes=self._find_sent_bytes(method),
                 client=client[0] if client else None,
                 is_quiet=path in observer.quiet_paths and status < 500,
             )
-
-
-class _WebSocketConnection:
-    """One WebSocket connection; the instance is the `send` of the application."""
-
-    __slots__ = (
-        "begun_at",
-        "code",
-        "context",
-        "metrics",
-        "observer",
-        "scope",
-        "server_receive",
-        "server_send",
-        "status",
-    )
-
-    def __init__(
-        self, observer: ObservabilityMiddleware, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        self.begun_at = perf_counter()
-        self.observer = observer
-        self.scope = scope
-        self.server_receive = receive
-        self.server_send = send
-        self.code: int | None = None
-        self.status: int | None = None
-        self.metrics: ConnectionMetrics | None = None
-        if observer.metrics is not None:
-            self.metrics = ConnectionMetrics(observer.metrics.websockets)
-        self.context = context = begin_request_context(scope["headers"])
-        scope[REQUEST_CONTEXT_SCOPE_KEY] = context
-        scope[REQUEST_ID_SCOPE_KEY] = context.request_id
-
-    def __call__(self, message: Message) -> Awaitable[None]:
-        kind = message["type"]
-        if kind == "websocket.send":
-            if self.metrics is not None:
-                self.metrics.count_sent()
-        elif kind == "websocket.accept":
-            self.status = 101
-            if self.metrics is not None:
-                self.metrics.accept(find_route_template(self.scope))
-            message = _add_request_id(message, self.context.request_id)
-        elif kind == "websocket.close":
-            if self.status is None:
-                self.status = 403  # closed before it was accepted: the handshake is refused
-            if self.code is None:
-                self.code = message.get("code", 1000)
-        elif kind == "websocket.http.response.start":
-            self.status = message["status"]
-            message = _add_request_id(message, self.context.request_id)
-        return self.server_send(message)
-
-    async def receive(self) -> Message:
-        message = await self.server_receive()
-        if message["type"] == "websocket.receive":
-            if self.metrics is not None:
-                self.metrics.count_received()
-        elif message["type"] == "websocket.disconnect" and self.code is None:
-            self.code = message.get("code", 1005)
-        return message
-
-    def fail(self) -> None:
-        """Note what the server answers to an exception."""
-        if self.status is None:
-            self.status = 500
-        elif self.code is None:
-            self.code = 1011
-
-    def close(self) -> None:
-        """Count the connection and write its line."""
-        if self.metrics is not None:
-            self.metrics.close(find_route_template(self.scope), self.status, self.code)
-        logger = self.observer.access
-        if logger is None:
-            return
-        scope = self.scope
-        client = scope.get("client")
-        logger.info(
-            "websocket",
-            path=scope["path"][:MAX_LOGGED_PATH_CHARACTERS],
-            route=find_route_template(scope),
-            status=self.status,
-            code=self.code,
-            duration_ms=round((perf_counter() - self.begun_at) * 1000, 3),
-            client=client[0] if client else None,
-        )
-
-
-def find_route_template(scope: Scope) -> str:
-    """Return the template of the matched route, mounts included, `__unmatched__` without one."""
-    route: Any = scope.get("route")
-    path: str | None = getattr(route, "path", None)
-    if path is None:
-        return UNMATCHED_ROUTE
-    prefix: str | None = scope.get("framework.route_prefix")
-    if not prefix:
-        return path or "/"
-    # A mount has routes; its own path is in the prefix already.
-    return prefix if hasattr(route, "routes") else prefix + path
-
-
-def _add_request_id(message: Message, request_id: str) -> Message:
-    """Return the message with the header; the message itself may be shared between requests."""
-    headers = [field for field in message.get("headers", ()) if field[0] != REQUEST_ID_HEADER]
-    headers.append((REQUEST_ID_HEADER, request_id.encode("ascii")))
-    return {**message, "headers": headers}

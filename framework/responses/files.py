@@ -23,9 +23,6 @@ from framework.types import Receive, Scope, Send
 
 __all__ = ["FileResponse"]
 
-# The tables of the system are files: read them now and not in the first request.
-mimetypes.init()
-
 # What a body is made of: bytes as they are, and stretches of the file.
 _Piece = bytes | ByteRange
 

@@ -68,6 +68,8 @@ class MasterHooks:
             metrics_host, metrics_port, log_level=log_level, log_format=log_format
         )
         self._first_slot = 0
+        self._vacated: list[int] = []
+        """Slots of workers that have died, for those in their place."""
         self._boot: Boot | None = None
 
     def on_starting(self, server: Arbiter) -> None:
@@ -103,7 +105,11 @@ class MasterHooks:
     def pre_fork(self, server: Arbiter, worker: SlipwayWorker) -> None:
         """Give the worker a slot that no living worker has."""
         used = (other.slot for other in server.WORKERS.values())
-        worker.slot = find_free_slot(used, first=self._first_slot)
+        last = self._first_slot + server.num_workers
+        vacated = [slot for slot in self._vacated if slot <= last]
+        worker.slot = find_free_slot(used, first=self._first_slot, vacated=vacated)
+        if worker.slot in self._vacated:
+            self._vacated.remove(worker.slot)
         worker.drain_seconds = self.drain_seconds
         worker.max_rss = self.max_rss
         worker.http_parser = self.http_parser
@@ -118,8 +124,10 @@ class MasterHooks:
         os.environ["SLIPWAY_WORKER_SLOT"] = str(worker.slot)
         os.environ["SLIPWAY_WORKERS"] = str(server.num_workers)
 
-    def child_exit(self, server: Arbiter, worker: SlipwayWorker) -> None:
-        """Count it, and forget what counted only while the worker lived."""
+    def child_exit(self, server: RollingArbiter, worker: SlipwayWorker) -> None:
+        """Count it, keep its slot for the next, and forget what counted only while the worker lived."""
+        if worker.pid not in server.retiring:
+            self._vacated.append(worker.slot)
         mark_dead(worker.slot)
         count_exit(server.find_exit_reason(worker))
 

@@ -11,7 +11,6 @@ from uvicorn import Server
 
 from framework.observability.health import readiness
 from framework.observability.watchdog import LoopWatchdog
-from framework.server.http.protocol import HardenedHttpProtocol
 
 __all__ = ["TICKS_A_SECOND", "ReadinessServer"]
 
@@ -47,8 +46,10 @@ class ReadinessServer(Server):
     def count_second(self) -> None:
         """Let the connections count their deadlines."""
         for connection in tuple(self.server_state.connections):
-            if isinstance(connection, HardenedHttpProtocol):
-                connection.on_second()
+            # WebSockets, and uvicorn's own protocols, count nothing.
+            on_second = getattr(connection, "on_second", None)
+            if on_second is not None:
+                on_second()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Say that this process is going away, and begin to stop."""

@@ -1,7 +1,9 @@
 """Numbers for workers that outlive their pids.
 
-A worker that replaces a dead one takes its number over. Metrics are kept in files named after it,
-so the files stay as many as there are workers, however often workers come and go.
+A worker that replaces a dead one takes its number over, and no two that live have the same. Metrics are
+kept in files named after it. Of N workers the numbers are 0 to N-1, and N where one is started before
+another is stopped (a reload, a recycling): N live workers have N of these N+1 numbers, and the files stay
+as few, however often workers come and go.
 """
 
 from __future__ import annotations
@@ -15,13 +17,17 @@ SLOTS_PER_MASTER: Final = 1000
 """Where the slots of a second master begin; two run side by side while SIGUSR2 upgrades."""
 
 
-def find_free_slot(used: Iterable[int], *, first: int = 0) -> int:
-    """Return the lowest number from `first` on that is not in `used`.
+def find_free_slot(used: Iterable[int], *, first: int = 0, vacated: Iterable[int] = ()) -> int:
+    """Return a number that is not in `used`.
 
-    During a reload old and new workers overlap: the new ones then have numbers above those of
-    the old, which are free again for the next.
+    It is one of those in `vacated`, whose workers have died, else the lowest from `first` on. During a
+    reload old and new workers overlap: the first new one has the number that nobody has, each of the next
+    that of an old one that is gone.
     """
     taken = frozenset(used)
+    for slot in vacated:
+        if slot not in taken:
+            return slot
     slot = first
     while slot in taken:
         slot += 1

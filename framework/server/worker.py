@@ -182,7 +182,7 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
         # Named instead of "auto", which falls back to slower and laxer ones in silence. As classes,
         # so that they are loaded once, before the fork.
         "loop": "uvloop",
-        **choose_protocol(HTTPTOOLS, HttpLimits()),
+        "http": choose_protocol(HTTPTOOLS, HttpLimits()),
         "ws": HardenedWebSocketProtocol,
         "ws_max_size": WS_MAX_MESSAGE_BYTES,
         "interface": "asgi3",
@@ -230,8 +230,7 @@ class SlipwayWorker(UvicornWorker):  # type: ignore[misc] # it has no type infor
         app = ForwardedMiddleware(self.wsgi, self.cfg.forwarded_allow_ips)
         limits = add_gunicorn_limits(self.limits, self.cfg)
         self.config.app = HeaderGuard(app, limits) if self.http_parser == ZTTP else app
-        for name, value in choose_protocol(self.http_parser, limits).items():
-            setattr(self.config, name, value)
+        self.config.http = choose_protocol(self.http_parser, limits)
         self.config.load()
         self.config.lifespan_class = WorkerLifespan
         # The drain is a part of the grace.

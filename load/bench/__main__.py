@@ -1,4 +1,4 @@
-"""`python -m load.bench`: dispatch beside the peers; also `... core`, `... server`, `... channels`, `... sockets`.
+"""`python -m load.bench`: dispatch beside the peers; also `core`, `server`, `channels`, `sockets`, `scrapes`.
 
 Exit status 0 when the measurement ran, 1 when it could not, 2 with `--strict` when a bar is missed.
 """
@@ -27,6 +27,7 @@ from load.bench.report import (
     publish,
     write_document,
 )
+from load.bench.scrapes import add_scrapes_options, run_scrapes_bench
 from load.bench.server import add_server_options, run_server_bench
 from load.bench.sockets import add_sockets_options, run_sockets_bench
 
@@ -54,6 +55,9 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     sockets = subcommands.add_parser("sockets", help="WebSockets through a real server")
     _add_common_options(sockets, argparse.SUPPRESS)
     add_sockets_options(sockets)
+    scrapes = subcommands.add_parser("scrapes", help="a service whose metrics are scraped")
+    _add_common_options(scrapes, argparse.SUPPRESS)
+    add_scrapes_options(scrapes)
     options = parser.parse_args(arguments)
     if options.rounds is not None and options.rounds < 1:
         parser.error(f"--rounds is {options.rounds}; it must be 1 or more")
@@ -121,6 +125,7 @@ RUNS: Final = {
     "server": run_server_bench,
     "channels": run_channels_bench,
     "sockets": run_sockets_bench,
+    "scrapes": run_scrapes_bench,
 }
 
 

@@ -19,7 +19,6 @@ ROWS: Final = {
     "datastructures.headers": "request headers, 12 look-ups",
     "endpoints": "HTTPEndpoint",
     "formparsers._headers": "multipart, 5 fields and 1 MB",
-    "middleware._below": "5 layers of BaseHTTPMiddleware",
     "middleware._codings": "zstd of 1 KB of JSON",
     "middleware._exchange": "5 layers of BaseHTTPMiddleware",
     "middleware._session_cookie": "session that is read",

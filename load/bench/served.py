@@ -8,6 +8,7 @@ import msgspec
 
 from framework.applications import App
 from framework.observability.logging import configure_logging
+from framework.observability.metrics import Counter
 from framework.observability.middleware import ObservabilityMiddleware
 from framework.requests import Request
 from framework.responses import JSONResponse
@@ -43,3 +44,12 @@ def build_observed() -> ASGIApp:
     """Wrap the application in request id, access line and metrics, as the service does."""
     configure_logging(format="json")
     return ObservabilityMiddleware(app)
+
+
+def build_scraped() -> ASGIApp:
+    """Have 5,000 series in each worker besides, as a large service does."""
+    for number in range(5):
+        things = Counter(f"scraped_things_{number}_total", "Things by kind.", ("kind",))
+        for kind in range(1000):
+            things.labels(f"a kind of things with the number {kind}").inc()
+    return build_observed()

@@ -9,9 +9,16 @@ import pytest
 from app.main import create_app
 from app.settings import Settings
 from framework.observability.health import readiness
+from framework.observability.logging import configure_logging
 from framework.observability.middleware import ObservabilityMiddleware
 from framework.testclient import TestClient
 from tests.clients import ClientFactory
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _captured_log() -> None:
+    """The application has opened the log when it was imported, before output was captured."""
+    configure_logging(format="json")
 
 
 @pytest.fixture(autouse=True)

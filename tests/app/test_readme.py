@@ -113,8 +113,9 @@ def test_every_link_leads_to_a_file_and_a_heading(name: str) -> None:
             assert heading in {title.lower().replace(" ", "-") for title in titles}, target
 
 
-def test_the_picture_of_the_landing_page_is_small() -> None:
-    assert 0 < (ROOT / "app/system/landing.png").stat().st_size < 150_000
+def test_pictures_are_small() -> None:
+    for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README):
+        assert 0 < (ROOT / picture).stat().st_size < 150_000, picture
 
 
 def test_the_table_of_the_app_has_every_route() -> None:

@@ -86,8 +86,13 @@ DIFFERENCES = (
         take_debug_page,
     ),
     Difference(
+        "What middleware refuses has the status it names, as from an endpoint.",
+        r"refusing middleware: GET /(before|after)",
+        answer_json(b'"Who?"', 401),
+    ),
+    Difference(
         "Bad JSON is the client's fault: 400 with the reason, never a 500.",
-        r"request json: POST /json .*",
+        r"(request json: POST /json .*|refusing middleware: GET /json)",
         refuse_json,
     ),
     Difference(

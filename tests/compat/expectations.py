@@ -46,6 +46,10 @@ def take_debug_page(theirs: Result, ours: Result) -> Result:
     is_page = page.startswith(b"<!doctype html>") == (kind == "text/html; charset=utf-8")
     if b"UnknownError: unknown" not in page or not is_page:
         return theirs
+    policy = ours.find_header("content-security-policy")
+    if policy is not None:
+        fields = (("content-security-policy", policy), *theirs.headers)
+        theirs = replace(theirs, headers=fields)
     return set_body(theirs, *ours.chunks)
 
 
@@ -77,10 +81,10 @@ def raise_value_error(theirs: Result, _: Result) -> Result:
     return set_body(answer, b"not JSON: True")
 
 
-def answer_json(text: bytes) -> Expect:
+def answer_json(text: bytes, status: int = 200) -> Expect:
     def expect(theirs: Result, _: Result) -> Result:
         headers = (("content-length", "0"), ("content-type", "application/json"))
-        return set_body(replace(theirs, status=200, headers=headers, raised=""), text)
+        return set_body(replace(theirs, status=status, headers=headers, raised=""), text)
 
     return expect
 

@@ -10,78 +10,45 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import json
-import os
 import re
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.container.engine import Engine, get
 from tests.e2e.service import wait_for
 
 pytestmark = pytest.mark.timeout(600)
 
-ROOT = Path(__file__).parents[2]
 REVISION = "0a1b2c3"
 WORKERS = 2
 GRACE_SECONDS = 35
 
-# A project of its own beside one that a developer may have running: name, image and ports.
-PROJECT = f"slipway-check-{os.getpid()}"
-ENVIRONMENT = os.environ | {
-    "IMAGE": PROJECT,
-    "GIT_REVISION": REVISION,
-    "PORT": "0",  # any free port of this machine
-    "METRICS_PORT": "0",
-    "WEB_CONCURRENCY": str(WORKERS),
-    "LOG_LEVEL": "INFO",
-}
-
-
-def docker(*arguments: str, timeout: float = 120) -> str:
-    """Run one docker command and return what it printed; a failure shows all of its output."""
-    command = ["docker", *arguments]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command} ended with:\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def compose(*arguments: str) -> str:
-    return docker("compose", "--project-name", PROJECT, *arguments, timeout=600)
+ENGINE = Engine(
+    "slipway-check",
+    {"GIT_REVISION": REVISION, "WEB_CONCURRENCY": str(WORKERS), "LOG_LEVEL": "INFO"},
+)
 
 
 class Service:
     """The running container."""
 
     def __init__(self) -> None:
-        self.container = compose("ps", "--quiet", "web").strip()
-        self.port = self._published(8000)
-        self.metrics_port = self._published(9000)
+        self.container = ENGINE.find_container("web")
+        self.port = ENGINE.find_port("web", 8000)
+        self.metrics_port = ENGINE.find_port("web", 9000)
 
     def inspect(self) -> dict[str, Any]:
-        found: list[dict[str, Any]] = json.loads(docker("inspect", self.container))
+        found: list[dict[str, Any]] = json.loads(ENGINE.docker("inspect", self.container))
         return found[0]
 
     def get(self, path: str, *, port: int | None = None) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, response.read().decode()
-        finally:
-            connection.close()
+        status, body = get(port or self.port, path)
+        return status, body.decode()
 
     def count_requests(self, route: str) -> float:
         """Return how many requests of a route all workers together have answered."""
@@ -93,10 +60,7 @@ class Service:
     def python(self, code: str, *, user: str | None = None) -> str:
         """Run `code` inside the container, as the service's own user unless one is named."""
         chosen = ["--user", user] if user else []
-        return docker("exec", *chosen, self.container, "python", "-c", code)
-
-    def _published(self, port: int) -> int:
-        return int(compose("port", "web", str(port)).rpartition(":")[2])
+        return ENGINE.docker("exec", *chosen, self.container, "python", "-c", code)
 
 
 @dataclasses.dataclass
@@ -110,19 +74,8 @@ class Stop:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    """Build the image and start the service from nothing, as a person would."""
-    try:
-        docker("version", timeout=20)
-    except (AssertionError, FileNotFoundError, subprocess.TimeoutExpired) as error:
-        pytest.skip(f"no Docker engine answers: {error}")
-    try:
-        try:
-            compose("up", "--build", "--detach", "--wait", "--wait-timeout", "120")
-        except AssertionError as error:
-            pytest.fail(f"{error}\n{compose('logs')}")
+    with ENGINE.run():
         yield Service()
-    finally:
-        compose("down", "--volumes", "--rmi", "all")
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +171,7 @@ def test_the_health_check_follows_readiness(service: Service) -> None:
     closed = ["docker", "exec", "--env", "PORT=1", service.container, *check]
 
     assert service.inspect()["State"]["Health"]["Status"] == "healthy"
-    assert docker("exec", service.container, *check) == ""
+    assert ENGINE.docker("exec", service.container, *check) == ""
     assert subprocess.run(closed, capture_output=True, check=False).returncode == 1
 
 
@@ -242,9 +195,9 @@ def test_every_line_of_the_log_is_json_from_start_to_stop(service: Service, stop
 
 
 def test_down_leaves_nothing(stop: Stop) -> None:
-    compose("down", "--volumes", "--rmi", "all")
-    label = f"label=com.docker.compose.project={PROJECT}"
+    ENGINE.compose("down", "--volumes", "--rmi", "all")
+    label = f"label=com.docker.compose.project={ENGINE.project}"
 
     for kind in (["ps", "--all"], ["network", "ls"], ["volume", "ls"]):
-        assert docker(*kind, "--quiet", "--filter", label) == ""
-    assert docker("images", "--quiet", PROJECT) == ""
+        assert ENGINE.docker(*kind, "--quiet", "--filter", label) == ""
+    assert ENGINE.docker("images", "--quiet", ENGINE.project) == ""

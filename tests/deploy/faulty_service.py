@@ -10,7 +10,7 @@ from app.main import create_app
 from app.settings import load_settings
 from framework.background import BackgroundTask
 from framework.observability.logging import configure_logging
-from framework.observability.metrics import Counter, publish_statistics
+from framework.observability.metrics import Counter
 from framework.observability.middleware import ObservabilityMiddleware
 from framework.requests import Request
 from framework.responses import PlainTextResponse, Response
@@ -49,7 +49,6 @@ def _send_reminder() -> None:
     time.sleep(0.001)
 
 
-publish_statistics("database_pool", lambda: {"size": 5, "used": 1}, labels={"pool": "main"})
 configure_logging(format="json")
 _app = create_app(load_settings())
 _app.router.routes += [

@@ -49,19 +49,20 @@ def read_rules() -> list[dict[str, Any]]:
 
 
 class Prometheus:
-    """Scrapes one target each half second; evaluates the rules of some files as often.
+    """Scrapes targets each half second; evaluates the rules of some files as often.
 
     Args:
         folder: for its configuration, data and log.
-        target: a port of this machine.
+        targets: ports of this machine by the names of jobs.
         rules: files of rules.
     """
 
-    def __init__(self, folder: Path, target: int, rules: list[Path]) -> None:
+    def __init__(self, folder: Path, targets: Mapping[str, int], rules: list[Path]) -> None:
         self._port = find_free_port()
+        self._targets = len(targets)
         self._log = folder / "prometheus.log"
         config = folder / "prometheus.yml"
-        config.write_text(json.dumps(_build_config(target, rules)), encoding="utf-8")
+        config.write_text(json.dumps(_build_config(targets, rules)), encoding="utf-8")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [
@@ -78,7 +79,7 @@ class Prometheus:
         try:
             wait_for(self._is_ready, "Prometheus is ready")
             # It takes five seconds until a new target is scraped.
-            wait_for(lambda: self.query("up"), "Prometheus scrapes")
+            wait_for(lambda: len(self.query("up")) == self._targets, "Prometheus scrapes")
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -129,11 +130,13 @@ class Prometheus:
             connection.close()
 
 
-def _build_config(target: int, rules: list[Path]) -> dict[str, Any]:
+def _build_config(targets: Mapping[str, int], rules: list[Path]) -> dict[str, Any]:
     # The exporter renders once a second at most; JSON is YAML, too.
-    targets = [{"targets": [f"127.0.0.1:{target}"]}]
     return {
         "global": {"scrape_interval": "500ms", "evaluation_interval": "500ms"},
         "rule_files": [str(path) for path in rules],
-        "scrape_configs": [{"job_name": "renamed-by-a-fork", "static_configs": targets}],
+        "scrape_configs": [
+            {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
+            for job, port in targets.items()
+        ],
     }

@@ -25,6 +25,7 @@ ROWS = {
     "Workers and event loops",
     "WebSockets",
     "Background work",
+    "Durable jobs",
     "Database",
     "Observability",
 }
@@ -118,10 +119,14 @@ def test_what_grafana_is_given_at_its_start_fits_together() -> None:
     assert source["jsonData"]["timeInterval"] == scraped["global"]["scrape_interval"]
     assert f"./deploy/grafana/dashboards:{provider['options']['path']}:ro" in grafana["volumes"]
     assert "./deploy/prometheus:/etc/prometheus:ro" in prometheus["volumes"]
-    [job, _] = scraped["scrape_configs"]
-    [found] = job["dns_sd_configs"]
-    [name] = found["names"]
-    assert compose["services"][name]["environment"]["METRICS_PORT"] == str(found["port"])
+    ports = {"web": "METRICS_PORT", "worker": "JOBS_METRICS_PORT"}
+    for job in scraped["scrape_configs"][:-1]:
+        [found] = job["dns_sd_configs"]
+        [name] = found["names"]
+        environment = compose["services"][name]["environment"]
+        assert environment.get(ports.pop(name)) == str(found["port"])
+        assert environment["METRICS_HOST"] == "0.0.0.0"
+    assert ports == {}
 
 
 @pytest.mark.parametrize("name", ["grafana", "prometheus"])

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import os
 import re
+import shutil
 import signal
 import socket
 import time
@@ -17,12 +18,15 @@ import pytest
 import yaml
 from websockets.sync.client import connect
 
+from app.jobs.metrics import WorkerPlace
 from tests.deploy.prometheus import RULES, Prometheus, read_rules
 from tests.deploy.test_dashboard import BOARD, list_queries
-from tests.e2e.service import GUNICORN, Service, wait_for
+from tests.e2e.service import GUNICORN, Service, find_free_port, wait_for
+from tests.e2e.test_jobs import Worker
 
 pytestmark = pytest.mark.timeout(60)
 
+JOB, WORKERS_JOB = "renamed-by-a-fork", "so-are-its-workers"
 FAULTY = (*GUNICORN, "tests.deploy.faulty_service:app")
 ROUNDS = 3
 
@@ -34,17 +38,38 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def prometheus(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def worker_port(service: Service) -> Iterator[int]:
+    """Where a job worker of the service shows its metrics."""
+    url, port = build_url(service.folder), find_free_port()
+    env = {"JOBS_METRICS_PORT": str(port)}
+    worker = Worker(service.folder, url, "deploy.worker", env)
+    try:
+        wait_for(lambda: worker.named("metrics served"), "the worker serves")
+        yield port
+    finally:
+        worker.kill()
+        shutil.rmtree(WorkerPlace(url, host="", port=0).folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    service: Service, worker_port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
     folder = tmp_path_factory.mktemp("prometheus")
-    with Prometheus(folder, service.metrics_port, RULES) as running:
+    targets = {JOB: service.metrics_port, WORKERS_JOB: worker_port}
+    with Prometheus(folder, targets, RULES) as running:
         for _ in range(ROUNDS):
             use(service)
             time.sleep(1.2)  # a scrape is kept for a second
         yield running
 
 
+def build_url(folder: Path) -> str:
+    return f"sqlite:///{folder}/jobs.sqlite"
+
+
 def start(folder: Path) -> Service:
-    env = {"DEMO": "1", "JOBS_URL": f"sqlite:///{folder}/jobs.sqlite"}
+    env = {"DEMO": "1", "JOBS_URL": build_url(folder)}
     service = Service(folder, FAULTY, env)
     try:
         service.wait_until_up()
@@ -101,15 +126,18 @@ def list_values(variable: dict[str, Any], prometheus: Prometheus) -> list[str]:
     return prometheus.list_label_values(found[2], found[1])
 
 
-def test_the_variables_offer_what_there_is(service: Service, prometheus: Prometheus) -> None:
+def test_the_variables_offer_what_there_is(
+    service: Service, worker_port: int, prometheus: Prometheus
+) -> None:
     offered = {
         variable["name"]: list_values(variable, prometheus)
         for variable in BOARD["templating"]["list"]
         if variable["type"] == "query"
     }
 
-    assert offered["job"] == ["renamed-by-a-fork"]
-    assert offered["instance"] == [f"127.0.0.1:{service.metrics_port}"]
+    assert offered["job"] == [JOB, WORKERS_JOB]
+    instances = {f"127.0.0.1:{port}" for port in (service.metrics_port, worker_port)}
+    assert set(offered["instance"]) == instances
     assert {"/hello/{name}", "/fail", "__unmatched__"} <= set(offered["route"])
     assert not {"/nowhere", "/hello/Ada"} & set(offered["route"])
 
@@ -188,4 +216,4 @@ def watch(folder: Path, service: Service) -> Prometheus:
         copy = folder / path.name
         copy.write_text(yaml.safe_dump(rules), encoding="utf-8")
         shortened.append(copy)
-    return Prometheus(folder, service.metrics_port, shortened)
+    return Prometheus(folder, {JOB: service.metrics_port}, shortened)

@@ -22,6 +22,7 @@ from tests.drills.cases.overload import run_overload
 from tests.drills.cases.recycling import run_recycling
 from tests.drills.cases.reload import run_reload
 from tests.drills.cases.respawn import run_respawn
+from tests.drills.cases.signals import run_signals
 from tests.drills.cases.slow import run_slow
 from tests.drills.cases.soak import run_soak
 from tests.drills.cases.stop import run_proxy, run_stop
@@ -35,6 +36,7 @@ DRILLS: Final[dict[str, Drill]] = {
     "kill": run_kill,
     "blocked": run_blocked,
     "respawn": run_respawn,
+    "signals": run_signals,
     "slow": run_slow,
     "overload": run_overload,
     "descriptors": run_descriptors,

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from tests.drills.client import Client, ExchangeFailed
-from tests.e2e.service import GUNICORN, Service
+from tests.e2e.service import GUNICORN, Service, wait_for
 
 STOCK: Final = (*GUNICORN[:-1], "tests/drills/stock.conf.py")
 
@@ -25,17 +25,20 @@ class Instance(Service):
     Args:
         folder: is made.
         stock: with the stock worker.
+        options: of gunicorn's command line.
         settings: variables of the environment.
     """
 
-    def __init__(self, folder: Path, *, stock: bool, **settings: object) -> None:
+    def __init__(
+        self, folder: Path, *, stock: bool, options: Iterable[str] = (), **settings: object
+    ) -> None:
         folder.mkdir()
         self.is_stock = stock
         self.count_workers = int(str(settings.get("WEB_CONCURRENCY", 2)))
         env = {name: str(value) for name, value in settings.items()}
         super().__init__(
             folder,
-            (*(STOCK if stock else GUNICORN), "tests.drills.sample:app"),
+            (*(STOCK if stock else GUNICORN), *options, "tests.drills.sample:app"),
             {"METRICS_PORT": "0", "DRAIN_SECONDS": "1", **env},
         )
 
@@ -54,6 +57,41 @@ class Instance(Service):
 
     def _is_up_or_over(self) -> bool:
         return len(self.started) >= self.count_workers or self._process.poll() is not None
+
+
+class Daemon(Instance):
+    """A service in the background, where the master takes `SIGWINCH`; its processes tell their ids.
+
+    Args:
+        folder: is made.
+        stock: with the stock worker.
+        settings: variables of the environment.
+    """
+
+    def __init__(self, folder: Path, *, stock: bool, **settings: object) -> None:
+        options = ("--daemon", "--enable-stdio-inheritance", "--pid", str(folder / "pid"))
+        super().__init__(folder, stock=stock, options=options, **settings)
+
+    @property
+    def pid(self) -> int:
+        """The first master; 0 in the moment in which the second becomes it."""
+        return self._read("pid")
+
+    @property
+    def second(self) -> int:
+        """The master that `SIGUSR2` has started; 0 without one."""
+        return self._read("pid.2")
+
+    def _read(self, name: str) -> int:
+        try:
+            return int((self.folder / name).read_text() or 0)
+        except FileNotFoundError:
+            return 0
+
+    def wait_until_up(self) -> Self:
+        # What was started has ended when the master is in the background.
+        wait_for(lambda: len(self.started) >= self.count_workers, "the service is up")
+        return self
 
 
 def is_alive(pid: int) -> bool:

@@ -135,9 +135,12 @@ def test_without_its_parser_nothing_else_serves(
 
 def test_zttp_serves_both_versions(tmp_path: Path) -> None:
     zttp = find_zttp()
-    with Service(tmp_path, env={"HTTP": "zttp"}) as service:
+    with Service(tmp_path, env={"HTTP": "zttp", "HEADER_TIMEOUT": "1"}) as service:
         service.wait_until_up()
         assert service.ask()["version"] == "1.1"
+        with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 408 ")
         connection = zttp.Connection(zttp.CLIENT, protocol=zttp.HTTP2)
         connection.initiate_connection()
         connection.send_request(

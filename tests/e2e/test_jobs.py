@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,21 @@ pytestmark = pytest.mark.timeout(90)
 class Worker:
     """A process that executes jobs; its output goes to a file."""
 
-    def __init__(self, folder: Path, url: str, module: str = "tests.e2e.jobs_sample") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        url: str,
+        module: str = "tests.e2e.jobs_sample",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self._output = folder / f"worker-{time.monotonic_ns()}.txt"
         environment = {
             "PATH": os.environ["PATH"],
             "JOBS_URL": url,
             "SAMPLE_FOLDER": str(folder),
             "GRACEFUL_TIMEOUT": "2",
+            "JOBS_METRICS_PORT": "0",
+            **(env or {}),
         }
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
@@ -71,8 +79,8 @@ class Site:
         command = (*GUNICORN, "tests.e2e.jobs_sample:app")
         self.service = Service(folder, command, {"JOBS_URL": url})
 
-    def work(self, module: str = "tests.e2e.jobs_sample") -> Worker:
-        worker = Worker(self.folder, self.url, module)
+    def work(self, module: str = "tests.e2e.jobs_sample", **env: str) -> Worker:
+        worker = Worker(self.folder, self.url, module, env)
         self.workers.append(worker)
         return worker
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -155,6 +156,24 @@ def test_nothing_has_to_be_scrolled_sideways(page: Page, address: str, width: in
     page.wait_until(IS_QUIET)
 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_tool_that_does_not_answer_is_said_to(
+    browser: Browser, tmp_path: Path, service: Service
+) -> None:
+    running, away = f"http://127.0.0.1:{service.metrics_port}", "http://127.0.0.1:1"
+    env = {"GRAFANA_URL": running, "PROMETHEUS_URL": away, "WEB_CONCURRENCY": "1"}
+    with (
+        Service(tmp_path, (*GUNICORN, "app.main:app"), env) as linking,
+        browser.open_page() as page,
+    ):
+        linking.wait_until_up()
+        page.visit(f"http://127.0.0.1:{linking.port}/")
+        page.wait_until("document.querySelector('.away')")
+        [told] = page.evaluate("[...document.querySelectorAll('.away')].map(li => li.innerText)")
+
+    assert told.split("\n") == ["Prometheus", "does not answer"]
+    assert not any("Content Security Policy" in complaint for complaint in page.complaints)
 
 
 def test_every_link_leads_somewhere(page: Page, address: str) -> None:

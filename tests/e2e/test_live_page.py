@@ -38,7 +38,11 @@ def job_worker(folder: Path) -> Iterator[None]:
     worker = subprocess.Popen(
         [sys.executable, "-m", "deploy.worker"],
         cwd=ROOT,
-        env={"PATH": "", "JOBS_URL": f"sqlite:///{folder}/jobs.sqlite"},
+        env={
+            "PATH": "",
+            "JOBS_URL": f"sqlite:///{folder}/jobs.sqlite",
+            "JOBS_METRICS_PORT": "0",
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.STDOUT,
     )

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -142,3 +142,57 @@ def test_a_reload_and_an_upgrade_are_announced(service: Service) -> None:
     assert service.count("Handling signal: usr2") == 1
     service.signal(signal.SIGUSR2)
     wait_for(lambda: service.count("USR2 signal ignored. Child exists.") == 1, "it is refused")
+
+
+class Slots:
+    """The slots of the workers that live, looked at again and again; `used` are all that were seen."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.used: set[int] = set()
+
+    def look(self) -> dict[int, int]:
+        """The pids of the workers that have served and are alive, by slot."""
+        served = {
+            (event["worker_slot"], event["pid"])
+            for event in self.service.events
+            if event["event"].endswith(" serves")
+        }
+        living = set(self.service.find_processes())
+        found = sorted((slot, pid) for slot, pid in served if pid in living)
+        slots = dict(found)
+        assert len(slots) == len(found), f"two live workers share a slot: {found}"
+        self.used |= slots.keys()
+        return slots
+
+    def wait_for_rest(self, gone: Iterable[int] = ()) -> dict[int, int]:
+        """Wait until there are two workers and none of `gone`."""
+        left = set(gone)
+        wait_for(lambda: self._is_at_rest(left), "two workers are at rest")
+        return self.look()
+
+    def _is_at_rest(self, gone: set[int]) -> bool:
+        slots = self.look()
+        return len(slots) == 2 and not gone & set(slots.values())
+
+
+def test_slots_are_kept_and_never_shared(tmp_path: Path) -> None:
+    limits = {"MAX_REQUESTS": "80", "MAX_REQUESTS_JITTER": "0", "DRAIN_SECONDS": "0.2"}
+    with Service(tmp_path, env=limits) as service:
+        service.wait_until_up()
+        watch = Slots(service)
+        slots = watch.wait_for_rest()
+        assert sorted(slots) == [0, 1]
+        for _ in range(3):
+            service.signal(signal.SIGHUP)
+            slots = watch.wait_for_rest(slots.values())
+            victim = slots[max(slots)]
+            os.kill(victim, signal.SIGKILL)
+            after = watch.wait_for_rest([victim])
+            assert after.keys() == slots.keys(), "the one in its place has its slot"
+            slots = after
+        old = set(slots.values())
+        while old & set(watch.look().values()):
+            service.ask()
+        watch.wait_for_rest(old)
+        assert watch.used == {0, 1, 2}, "one more than workers, for the one that comes first"

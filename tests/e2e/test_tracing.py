@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.collector import Collector
 from tests.e2e.service import GUNICORN, ROOT, Service, wait_for
+from tests.e2e.test_jobs import run_site
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PARENT_ID = "b7ad6b7169203331"
@@ -83,6 +86,26 @@ def test_without_a_collector_nothing_of_opentelemetry_is_loaded() -> None:
         [sys.executable, "-c", code], cwd=ROOT, env={}, capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.timeout(60)
+def test_a_job_worker_sends_the_spans_of_its_jobs(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'jobs.sqlite'}"
+    with Collector() as collector, run_site(tmp_path, url) as site:
+        worker = site.work("deploy.worker", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+        worker.wait_until_up()
+        job_id = site.start("count?total=2")
+        site.wait_for_end(job_id)
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.process.wait(20) == 0
+        spans = collector.spans
+        assert worker.events  # each line is JSON
+
+    [job] = [span for span in spans if span.name == "count"]
+    steps = [span for span in spans if span.name.endswith("take_step")]
+    assert {span.trace_id for span in steps} == {job.trace_id}
+    assert len(steps) == 2
+    assert collector.resources[0]["service.name"] == "slipway"
 
 
 SPY = """

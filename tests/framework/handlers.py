@@ -6,7 +6,7 @@ from typing import Any
 
 from framework.exceptions import HTTPException
 from framework.requests import Request
-from framework.responses import PlainTextResponse, Response
+from framework.responses import JSONResponse, PlainTextResponse, Response
 from framework.types import ASGIApp, Message, Receive, Scope, Send
 
 
@@ -32,6 +32,10 @@ async def refused(request: Request[Any]) -> Response:
 
 def on_known(request: Request[Any], exc: KnownError) -> Response:
     return PlainTextResponse(f"handled {exc}", 422)
+
+
+async def answer_problem(request: Request[Any], exc: HTTPException) -> Response:
+    return JSONResponse({"status": exc.status_code}, exc.status_code, exc.headers)
 
 
 class AddHeader:

@@ -8,6 +8,7 @@ from framework.server.http.head import (
     answer_server_options,
     check_field,
     check_host,
+    split_target,
 )
 from framework.server.http.limits import HttpLimits
 from framework.server.http.refusals import RefusedError, record_refusal
@@ -36,8 +37,7 @@ class HeaderGuard:
             await self.app(scope, receive, send)
             return
         try:
-            self._check_target(scope)
-            self._check_fields(scope)
+            self._take_target(scope, self._check_fields(scope))
         except RefusedError as exc:
             record_refusal(exc.refusal, scope["client"], scope.get("method"), scope["path"])
             await _refuse(exc.refusal, scope["type"], receive, send)
@@ -45,16 +45,16 @@ class HeaderGuard:
         app = answer_server_options if scope["raw_path"] == b"*" else self.app
         await app(scope, receive, send)
 
-    def _check_target(self, scope: Scope) -> None:
-        target: bytes = scope["raw_path"]
-        method = scope.get("method", "GET")
-        if len(target) + len(scope["query_string"]) > self._limits.request_line:
+    def _take_target(self, scope: Scope, host: bytes | None) -> None:
+        target, query = scope["raw_path"], scope["query_string"]
+        if len(target) + len(query) > self._limits.request_line:
             raise RefusedError(refusals.LONG_TARGET)
-        is_known = target[:1] == b"/" or (target == b"*" and method == "OPTIONS")
-        if method == "CONNECT" or not is_known:
-            raise RefusedError(refusals.BAD_TARGET)
+        method = scope.get("method", "GET").encode("ascii")
+        whole = target + b"?" + query if query else target
+        scope["path"], scope["raw_path"], scope["query_string"] = split_target(method, whole, host)
 
-    def _check_fields(self, scope: Scope) -> None:
+    def _check_fields(self, scope: Scope) -> bytes | None:
+        """Drop what is not allowed, and return the host."""
         limits = self._limits
         fields: list[tuple[bytes, bytes]] = scope["headers"]
         if len(fields) > limits.header_count:
@@ -83,6 +83,7 @@ class HeaderGuard:
         if has_body and scope["type"] == "websocket":
             raise RefusedError(refusals.BAD_UPGRADE)
         scope["headers"] = [field for field in fields if b"_" not in field[0]]
+        return watched.get(b"host")
 
 
 async def _refuse(refusal: refusals.Refusal, kind: str, receive: Receive, send: Send) -> None:

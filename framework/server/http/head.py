@@ -64,9 +64,12 @@ def check_field(name: bytes, value: bytes, seen: dict[bytes, bytes]) -> None:
 
 
 def check_host(value: bytes | None, version: str) -> None:
-    """Check that HTTP/1.1 has one `Host` (RFC 9112 section 3.2) that cannot move a URL's authority."""
+    """Check that there is one `Host` (RFC 9112 section 3.2) that cannot move a URL's authority.
+
+    In HTTP/1.0 there need not be one. In HTTP/2 it is the authority of the request.
+    """
     if value is None:
-        if version == "1.1":
+        if version != HTTP_1_0:
             raise RefusedError(refusals.BAD_HOST)
     elif value and find_host(value.decode("latin-1")) is None:
         raise RefusedError(refusals.BAD_HOST)
@@ -104,6 +107,9 @@ def _cut_authority(target: bytes, host: bytes | None) -> bytes:
         if target[: len(scheme)].lower() == scheme:
             rest = target[len(scheme) :]
             end = min((i for i in (rest.find(b"/"), rest.find(b"?")) if i >= 0), default=len(rest))
+            if not end:
+                # RFC 9110 section 4.2.1: without a host it is no such URI.
+                raise RefusedError(refusals.BAD_TARGET)
             if host is None or rest[:end].lower() != host.lower():
                 raise RefusedError(refusals.OTHER_AUTHORITY)
             path = rest[end:]

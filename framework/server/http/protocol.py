@@ -26,12 +26,18 @@ from framework.server.http.refusals import Refusal, RefusedError, record_refusal
 from framework.server.http.stall import StallWatch
 from framework.types import ASGIApp
 
-__all__ = ["HardenedHttpProtocol"]
+__all__ = [
+    "FIRST_REQUEST_SECONDS",
+    "NEXT_REQUEST_SECONDS",
+    "HardenedHttpProtocol",
+    "find_stopping",
+]
 
-# At a stop: how long a request that is on its way may take to arrive, on a connection that has had
-# none and on one that has.
-_FIRST_REQUEST_SECONDS: Final = 1.0
-_NEXT_REQUEST_SECONDS: Final = 0.05
+FIRST_REQUEST_SECONDS: Final = 1.0
+"""At a stop: how long a request that is on its way may take to arrive, on a connection that had none."""
+
+NEXT_REQUEST_SECONDS: Final = 0.05
+"""The same, on a connection that has had one."""
 
 # Ours in a gunicorn worker, uvicorn's own elsewhere.
 _FORWARDING: Final = (ForwardedMiddleware, ProxyHeadersMiddleware)
@@ -127,7 +133,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             return
         self.latest = None
         if self.reader.stage == IDLE:
-            delay = _NEXT_REQUEST_SECONDS if self.reader.count else _FIRST_REQUEST_SECONDS
+            delay = NEXT_REQUEST_SECONDS if self.reader.count else FIRST_REQUEST_SECONDS
             self.loop.call_later(delay, self._close_if_idle)
 
     def on_second(self) -> None:
@@ -135,7 +141,8 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         transport, reader, limits = self.transport, self.reader, self.limits
         if transport.is_closing():
             return
-        if self.stall.is_stalled(self.written, transport.get_write_buffer_size()):
+        waiting = transport.get_write_buffer_size()
+        if self.stall.is_stalled(self.written - waiting, is_due=waiting > 0):
             transport.abort()
             return
         if self.flow.read_paused:

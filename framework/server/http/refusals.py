@@ -75,12 +75,13 @@ def record_refusal(
 
 
 BAD_REQUEST: Final = Refusal(400, "This is not a valid HTTP/1.1 request.")
+BAD_FRAMES: Final = Refusal(400, "This is not valid HTTP/2, or too much of it.")
 BAD_REQUEST_LINE: Final = Refusal(400, "The request line is malformed.")
 BAD_TARGET: Final = Refusal(400, "The request target must be a path.")
 OTHER_AUTHORITY: Final = Refusal(400, "The request target names another host than the Host field.")
 BAD_HOST: Final = Refusal(400, "A request needs exactly one valid Host field.")
 REPEATED_FIELD: Final = Refusal(400, "A field that may be sent once was repeated.")
-BAD_UPGRADE: Final = Refusal(400, "A WebSocket handshake has no body.")
+BAD_UPGRADE: Final = Refusal(400, "This request cannot become a WebSocket.")
 CHUNKED_IN_1_0: Final = Refusal(400, "HTTP/1.0 has no Transfer-Encoding.")
 LONG_CHUNK_EXTENSION: Final = Refusal(400, "The chunk extensions are too long.")
 PIPELINE_FULL: Final = Refusal(400, "Too many requests wait on this connection.")

@@ -1,4 +1,4 @@
-"""Clients that do not take what they asked for."""
+"""Clients that do not take what they asked for, or do not send what they said they would."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ __all__ = ["StallWatch"]
 
 
 class StallWatch:
-    """Says when a client has taken too little for too long of what was ready for it.
+    """Says when a client has moved too few bytes for too long.
 
     Args:
         seconds: how long it may be slow.
         rate: bytes a second that are not slow.
     """
 
-    __slots__ = ("_rate", "_seconds", "_taken", "_waited")
+    __slots__ = ("_moved", "_rate", "_seconds", "_waited")
 
     def __init__(self, seconds: int, rate: int) -> None:
         self._seconds = seconds
         self._rate = rate
         self._waited = 0
-        self._taken = 0
+        self._moved = 0
 
-    def is_stalled(self, written: int, buffered: int) -> bool:
-        """Count a second. `written` bytes were given to the transport, `buffered` of them are there."""
-        taken = written - buffered
-        if not buffered:
-            self._waited, self._taken = 0, taken
+    def is_stalled(self, moved: int, *, is_due: bool) -> bool:
+        """Count a second. The client has moved `moved` bytes so far, and more are due from it."""
+        if not is_due:
+            self._waited, self._moved = 0, moved
             return False
         self._waited += 1
         if self._waited < self._seconds:
             return False
-        is_slow = taken - self._taken < self._rate * self._seconds
-        self._waited, self._taken = 0, taken
+        is_slow = moved - self._moved < self._rate * self._seconds
+        self._waited, self._moved = 0, moved
         return is_slow

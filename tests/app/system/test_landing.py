@@ -145,10 +145,15 @@ def test_what_shows_the_metrics_is_linked_where_it_is_configured(
     grafana, prometheus = "https://grafana.example.com/d/service", "http://127.0.0.1:9090"
     settings = Settings(grafana_url=grafana, prometheus_url=prometheus)
 
-    links = PageParser(read_page(client_factory(create_app(settings)))).links
+    client = client_factory(create_app(settings))
+    links = PageParser(read_page(client)).links
+    policy = client.get("/").headers["content-security-policy"]
     plain = read_page(client_factory(create_app(Settings())))
 
     assert {grafana, prometheus} <= set(links)
+    # The browser asks them whether they run.
+    asked = "connect-src 'self' https://grafana.example.com http://127.0.0.1:9090;"
+    assert asked in policy
     assert "Grafana" not in plain
     assert "Prometheus</code>" not in plain
 

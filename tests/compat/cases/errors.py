@@ -238,6 +238,26 @@ def build_reported(names: Any) -> Any:
     return names.App(routes=[*routes, mount], exception_handlers={Exception: report})
 
 
+def build_refusing_middleware(names: Any) -> Any:
+    """Build middleware that refuses requests as an endpoint does, and reads what is no JSON."""
+
+    async def dispatch(request: Any, call_next: Any) -> Any:
+        if request.url.path == "/json":
+            await request.json()
+        if request.url.path == "/after":
+            await call_next(request)
+        raise names.HTTPException(401, "Who?", {"WWW-Authenticate": "Basic"})
+
+    async def endpoint(request: Any) -> Any:
+        return names.PlainTextResponse("let in")
+
+    return names.App(
+        routes=[names.Route("/{any}", endpoint)],
+        middleware=[names.Middleware(names.BaseHTTPMiddleware, dispatch=dispatch)],
+        exception_handlers={401: lambda _, exc: names.JSONResponse(exc.detail, exc.status_code)},
+    )
+
+
 def build_wrong_return(names: Any) -> Any:
     """Build endpoints and handlers that return nothing."""
 
@@ -289,6 +309,11 @@ CASES = (
             for prefix in ("", "/inner")
             for path in ("/background", "/stream")
         ),
+    ),
+    Case(
+        "refusing middleware",
+        build_refusing_middleware,
+        (Request("/before"), Request("/after"), Request("/json", body=(b"{",))),
     ),
     Case("no answer", build_wrong_return, (Request("/nothing"), Request("/silent"))),
 )

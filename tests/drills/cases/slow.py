@@ -7,7 +7,7 @@ import contextlib
 import socket
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.drills.client import HOST, Client, build_request
 from tests.drills.instance import Instance
@@ -33,7 +33,7 @@ _BEGINNINGS: Final = {
 
 async def run_slow(report: Report) -> None:
     """Serve normal traffic beside slow headers, slow bodies and slow readers."""
-    limits = dict.fromkeys(
+    limits: dict[str, Any] = dict.fromkeys(
         ("FIRST_BYTE_TIMEOUT", "HEADER_TIMEOUT", "BODY_TIMEOUT", "STALL_TIMEOUT"), _LIMIT_SECONDS
     )
     with Instance(report.folder / "service", stock=report.stock, **limits) as service:

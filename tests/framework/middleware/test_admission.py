@@ -13,12 +13,13 @@ from framework.exceptions import HTTPException
 from framework.middleware import Middleware
 from framework.middleware.admission import Admission, AdmissionMiddleware
 from framework.requests import Request
-from framework.responses import JSONResponse, PlainTextResponse, Response
+from framework.responses import PlainTextResponse, Response
 from framework.routing import Route, WebSocketRoute
 from framework.types import Receive, Scope, Send
 from framework.websockets import WebSocket
 from tests.clients import ClientFactory
 from tests.framework.asgi import Channel, build_scope, call
+from tests.framework.handlers import answer_problem
 
 pytestmark = pytest.mark.anyio
 
@@ -188,10 +189,6 @@ async def hello(request: Request[Any]) -> Response:
 async def greet(websocket: WebSocket[Any]) -> None:
     await websocket.accept()
     await websocket.send_text("hello")
-
-
-async def answer_problem(request: Request[Any], exc: HTTPException) -> Response:
-    return JSONResponse({"status": exc.status_code}, exc.status_code, exc.headers)
 
 
 def test_health_checks_and_sockets_get_in_when_all_is_full(client_factory: ClientFactory) -> None:

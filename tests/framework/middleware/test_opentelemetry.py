@@ -20,6 +20,7 @@ from framework.middleware.opentelemetry import OpenTelemetryMiddleware
 from framework.requests import Request
 from framework.responses import PlainTextResponse, Response
 from framework.routing import Mount, Route, WebSocketRoute
+from framework.testclient import AsyncTestClient
 from framework.types import ASGIApp, Receive, Scope, Send
 from framework.websockets import WebSocket
 from tests.framework.asgi import Channel, build_scope, call
@@ -74,6 +75,8 @@ async def broken(request: Request[Any]) -> Response:
 
 async def greet(websocket: WebSocket[Any]) -> None:
     await websocket.accept()
+    await websocket.receive_text()
+    await websocket.send_text(getattr(get_current_span(), "name", "no span"))
     await websocket.close()
 
 
@@ -86,7 +89,7 @@ def build_app(recorder: Recorder, **options: Any) -> ASGIApp:
             Route("/broken/{id}", broken),
             Route("/livez", hello),
             Mount("/mounts/{name}", routes=[Route("/things/{id}", hello)]),
-            WebSocketRoute("/socket", greet),
+            WebSocketRoute("/socket/{id}", greet),
         ],
         middleware=[layer],
     )
@@ -189,17 +192,38 @@ async def test_below_another_one_there_is_one_span(recorder: Recorder) -> None:
     assert recorder.take_span().name == "GET /"
 
 
-async def test_sockets_and_the_lifespan_pass(recorder: Recorder) -> None:
+async def test_the_span_of_a_websocket_lasts_as_long_as_the_connection(
+    recorder: Recorder,
+) -> None:
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with AsyncTestClient(build_app(recorder)) as client:
+        connection = client.websocket_connect(
+            "/socket/7?token=secret", headers={"traceparent": parent}
+        )
+        async with connection as socket:
+            assert recorder.exporter.get_finished_spans() == ()
+            await socket.send_text("go on")
+            assert await socket.receive_text() == "GET"
+    span = recorder.take_span()
+    attributes: Any = span.attributes
+    context: Any = span.context
+    assert (span.name, span.kind) == ("GET /socket/{id}", SpanKind.SERVER)
+    assert attributes["http.route"] == "/socket/{id}"
+    assert attributes["http.method"] == "GET"
+    assert f"{context.trace_id:x}" == "af7651916cd43dd8448eb211c80319c"
+    assert "secret" not in span.to_json()
+
+
+async def test_the_lifespan_passes(recorder: Recorder) -> None:
     seen: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append(scope["type"])
 
-    for kind in ("websocket", "lifespan"):
-        channel = Channel()
-        layer = OpenTelemetryMiddleware(app, **recorder.options)
-        await layer({"type": kind}, channel.receive, channel.send)
-    assert seen == ["websocket", "lifespan"]
+    channel = Channel()
+    layer = OpenTelemetryMiddleware(app, **recorder.options)
+    await layer({"type": "lifespan"}, channel.receive, channel.send)
+    assert seen == ["lifespan"]
     assert recorder.exporter.get_finished_spans() == ()
 
 

@@ -112,7 +112,7 @@ async def dispatch(request: Any, call_next: Any) -> Response:
         [Middleware(AuthenticationMiddleware, backend=None), Middleware(SessionMiddleware)],  # type: ignore[arg-type, call-arg]
         [Middleware(lambda app: app), Middleware(lambda app: app)],
     ],
-    ids=str,
+    ids=["nothing", "one class thrice", "plain", "two deadlines", "users", "functions"],
 )
 def test_what_is_merely_unusual_passes(layers: list[Middleware]) -> None:
     check_stack(layers)

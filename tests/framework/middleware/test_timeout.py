@@ -16,7 +16,6 @@ from framework.middleware.timeout import TimeoutMiddleware
 from framework.requests import Request
 from framework.responses import (
     EventSourceResponse,
-    JSONResponse,
     PlainTextResponse,
     Response,
     StreamingResponse,
@@ -26,6 +25,7 @@ from framework.types import ASGIApp, Receive, Scope, Send
 from framework.websockets import WebSocket
 from tests.clients import ClientFactory
 from tests.framework.asgi import Channel, build_scope, call
+from tests.framework.handlers import answer_problem
 
 pytestmark = pytest.mark.anyio
 
@@ -121,10 +121,6 @@ async def wait_in_socket(websocket: WebSocket[Any]) -> None:
     await websocket.accept()
     await anyio.sleep(4 * SHORT)
     await websocket.send_text("late")
-
-
-async def answer_problem(request: Request[Any], exc: HTTPException) -> Response:
-    return JSONResponse({"status": exc.status_code}, exc.status_code, exc.headers)
 
 
 def build_app(*middleware: Middleware, **options: Any) -> App:

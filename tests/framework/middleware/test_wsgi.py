@@ -16,12 +16,11 @@ from framework.applications import App
 from framework.exceptions import ClientDisconnect, HTTPException
 from framework.middleware import wsgi
 from framework.middleware.wsgi import WSGIMiddleware
-from framework.requests import Request
-from framework.responses import JSONResponse, Response
 from framework.routing import Mount
 from framework.types import Message
 from tests.clients import ClientFactory
 from tests.framework.asgi import Channel, build_scope, call
+from tests.framework.handlers import answer_problem
 
 pytestmark = pytest.mark.anyio
 
@@ -287,10 +286,6 @@ async def test_a_body_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
     channel = await call(WSGIMiddleware(echo), build_scope("/", "POST"), b"x" * 6, b"x" * 6)
     assert channel.status == 413
     assert channel.headers[b"connection"] == b"close"
-
-
-async def answer_problem(request: Request[Any], exc: HTTPException) -> Response:
-    return JSONResponse({"status": exc.status_code}, exc.status_code, exc.headers)
 
 
 @pytest.mark.parametrize("max_body_size", [None, 20])

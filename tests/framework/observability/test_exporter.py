@@ -90,7 +90,7 @@ def test_the_metrics_of_all_workers_are_served(start: Start, tmp_path: Path) -> 
     assert f"http_request_duration_seconds_count{{{labels}}} 42.0\n" in text
     assert "http_requests_in_flight 0.0\n" in text
     assert 'process_worker_resident_memory_bytes{worker_slot="1"}' in text
-    assert 'slipway_build_info{python="' in text
+    assert 'build_info{python="' in text
 
 
 def test_only_the_metrics_are_served(start: Start) -> None:

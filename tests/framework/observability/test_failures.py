@@ -88,6 +88,27 @@ async def test_a_response_that_breaks_off_is_a_500_and_raised_so_that_the_server
     assert [line["status"] for line in log.named("request")] == [500]
 
 
+async def test_an_answer_that_the_server_refuses_for_its_length_is_a_500(
+    observe: Observe, log: LogStream, registry: CollectorRegistry
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = Route("/items/{id}")
+        headers = [(b"content-length", b"7")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"short"})
+
+    class StrictServer(Server):
+        async def send(self, message: Message) -> None:
+            if message.get("body") == b"short":
+                raise RuntimeError("Response content shorter than Content-Length")
+
+    with pytest.raises(RuntimeError, match="shorter"):
+        await StrictServer().run(observe(app))
+
+    assert [line["status"] for line in log.named("request")] == [500]
+    assert (count(registry, 200), count(registry, 500)) == (0, 1)
+
+
 async def test_an_application_that_sends_nothing_is_a_500(observe: Observe, log: LogStream) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         return

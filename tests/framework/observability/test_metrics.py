@@ -210,7 +210,7 @@ def test_the_metrics_of_the_process_are_one_object_in_the_default_registry() -> 
 def test_build_info_tells_what_runs() -> None:
     set_build_info(version="1.2.3", revision="abc1234")
     labels = {"version": "1.2.3", "revision": "abc1234", "python": platform.python_version()}
-    assert REGISTRY.get_sample_value("slipway_build_info", labels) == 1
+    assert REGISTRY.get_sample_value("build_info", labels) == 1
 
 
 def test_without_a_directory_there_is_nothing_to_forget(monkeypatch: pytest.MonkeyPatch) -> None:

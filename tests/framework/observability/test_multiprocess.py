@@ -167,3 +167,24 @@ os.wait()
     environ = {**environment(tmp_path), "SLIPWAY_WORKER_SLOT": "0"}
     subprocess.run([sys.executable, "-c", code], check=True, timeout=15, env=environ)
     assert count_requests(tmp_path) == 3000
+
+
+_LATE = """
+import sys
+from pathlib import Path
+from framework.observability.metrics import Counter, Gauge, use_directory
+greetings = Counter("greetings_total", "An application's own metric.")
+version = Gauge("version", "Set early.", multiprocess_mode="livemax")
+greetings.inc(3)
+version.set(7)
+use_directory(Path(sys.argv[1]), slot=4)
+greetings.inc(2)
+"""
+
+
+def test_a_process_that_no_server_has_started_gets_a_directory_later(tmp_path: Path) -> None:
+    for total in (5, 10):
+        subprocess.run([sys.executable, "-c", _LATE, str(tmp_path)], check=True, timeout=15)
+        assert value(tmp_path, "greetings_total") == total
+        assert value(tmp_path, "version") == 7
+    assert {path.stem.rpartition("_")[2] for path in tmp_path.iterdir()} == {"4"}

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import json
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from framework.observability.health import readiness
+from framework.server.http.choice import ZTTP, choose_protocol
 from framework.server.http.limits import HttpLimits
 from framework.server.http.protocol import HardenedHttpProtocol
 from framework.server.lifecycle import ReadinessServer
@@ -44,8 +48,19 @@ class Running:
             return read_to_end(client)
 
 
+Build = Callable[..., Callable[..., Any]]
+"""What builds a protocol with some limits."""
+
+
 def build_protocol(**limits: int) -> Callable[..., Any]:
     return functools.partial(HardenedHttpProtocol, limits=HttpLimits(**limits))
+
+
+def build_zttp(**limits: int) -> Callable[..., Any]:
+    """What reads with the other parser. Without it a test is skipped, except in CI."""
+    if importlib.util.find_spec("zttp") is None and not os.environ.get("CI"):
+        pytest.skip("zttp is not installed")
+    return choose_protocol(ZTTP, HttpLimits(**limits))
 
 
 STOCK: Callable[..., Any] = HttpToolsProtocol
@@ -61,7 +76,13 @@ def serve(app: ASGIApp, http: Callable[..., Any] | str, **settings: Any) -> Iter
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=2,
-        **{"lifespan": "off", "ws": "websockets-sansio", "timeout_keep_alive": 2, **settings},
+        **{
+            "lifespan": "off",
+            "ws": "websockets-sansio",
+            "timeout_keep_alive": 2,
+            "reset_contextvars": True,
+            **settings,
+        },
     )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -78,9 +99,9 @@ def serve(app: ASGIApp, http: Callable[..., Any] | str, **settings: Any) -> Iter
     assert not thread.is_alive(), "the server does not stop"
 
 
-def run_app(app: ASGIApp, *parts: bytes, **limits: int) -> bytes:
+def run_app(app: ASGIApp, *parts: bytes, build: Build = build_protocol, **limits: int) -> bytes:
     """Serve one connection of `app`; return what it got."""
-    with serve(app, build_protocol(**limits)) as server:
+    with serve(app, build(**limits)) as server:
         return server.exchange(*parts)
 
 

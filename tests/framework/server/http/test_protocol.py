@@ -11,20 +11,22 @@ import time
 import weakref
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from framework.observability._access import access_lines
 from framework.observability.health import readiness
-from framework.server.http.protocol import HardenedHttpProtocol
 from framework.types import Receive, Scope, Send
 from tests.framework.server.http.serving import (
     GET,
     LAST_GET,
     STOCK,
+    Build,
     Running,
     answer_with,
     build_protocol,
+    build_zttp,
     echo,
     read_responses,
     read_to_end,
@@ -36,6 +38,11 @@ from tests.framework.server.http.serving import (
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
 
 
+@pytest.fixture(params=[build_protocol, build_zttp], ids=["httptools", "zttp"])
+def build(request: pytest.FixtureRequest) -> Build:
+    return cast(Build, request.param)
+
+
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
     with serve(echo, build_protocol()) as server:
@@ -45,26 +52,28 @@ def running() -> Iterator[Running]:
 # Deadlines
 
 
-def test_a_connection_without_a_request_is_closed() -> None:
-    with serve(echo, build_protocol(first_byte_seconds=1)) as server, server.connect() as client:
+def test_a_connection_without_a_request_is_closed(build: Build) -> None:
+    with serve(echo, build(first_byte_seconds=1)) as server, server.connect() as client:
         assert read_to_end(client) == b""
 
 
-def test_an_idle_connection_is_closed_after_the_keep_alive_time() -> None:
-    with serve(echo, build_protocol(), timeout_keep_alive=1) as server, server.connect() as client:
+def test_an_idle_connection_is_closed_after_the_keep_alive_time(build: Build) -> None:
+    with serve(echo, build(), timeout_keep_alive=1) as server, server.connect() as client:
         client.sendall(GET)
         [(status, _, _)] = read_responses(read_to_end(client))
         assert status == 200
 
 
 @pytest.mark.parametrize("begin", [GET[:-2], b"GET", POST[:-9]])
-def test_a_header_that_does_not_end_is_answered_with_408(begin: bytes) -> None:
-    with serve(echo, build_protocol(header_seconds=1)) as server, server.connect() as client:
+def test_a_header_that_does_not_end_is_answered_with_408(build: Build, begin: bytes) -> None:
+    with serve(echo, build(header_seconds=1)) as server, server.connect() as client:
         client.sendall(begin)
         assert [status for status, _, _ in read_responses(read_to_end(client))] == [408]
 
 
-def test_a_body_that_comes_too_slowly_is_answered_with_408_and_the_application_told() -> None:
+def test_a_body_that_comes_too_slowly_is_answered_with_408_and_the_application_told(
+    build: Build,
+) -> None:
     told: list[str] = []
 
     async def read(scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,20 +82,20 @@ def test_a_body_that_comes_too_slowly_is_answered_with_408_and_the_application_t
             message = dict(await receive())
         told.append(str(message["type"]))
 
-    with serve(read, build_protocol(body_grace_seconds=1)) as server, server.connect() as client:
+    with serve(read, build(body_grace_seconds=1)) as server, server.connect() as client:
         client.sendall(POST + b"Content-Length: 9000\r\n\r\nabc")
         assert [status for status, _, _ in read_responses(read_to_end(client))] == [408]
     assert told == ["http.disconnect"]
 
 
-def test_a_body_that_stalls_after_a_fast_start_is_answered_with_408() -> None:
-    with serve(echo, build_protocol(body_grace_seconds=1)) as server, server.connect() as client:
+def test_a_body_that_stalls_after_a_fast_start_is_answered_with_408(build: Build) -> None:
+    with serve(echo, build(body_grace_seconds=1)) as server, server.connect() as client:
         client.sendall(POST + b"Content-Length: 900000\r\n\r\n" + b"x" * 500_000)
         assert [status for status, _, _ in read_responses(read_to_end(client))] == [408]
 
 
-def test_a_body_at_a_fair_rate_is_not_too_slow() -> None:
-    with serve(echo, build_protocol(body_grace_seconds=1)) as server, server.connect() as client:
+def test_a_body_at_a_fair_rate_is_not_too_slow(build: Build) -> None:
+    with serve(echo, build(body_grace_seconds=1)) as server, server.connect() as client:
         client.sendall(POST + b"Content-Length: 6000\r\nConnection: close\r\n\r\n")
         for _ in range(6):
             client.sendall(b"x" * 1000)
@@ -96,13 +105,13 @@ def test_a_body_at_a_fair_rate_is_not_too_slow() -> None:
     assert json.loads(body)["body_bytes"] == 6000
 
 
-def test_a_client_that_does_not_read_is_cut_off() -> None:
+def test_a_client_that_does_not_read_is_cut_off(build: Build) -> None:
     async def flood(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(1000):
             await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
 
-    with serve(flood, build_protocol(stalled_seconds=1)) as server, server.connect() as client:
+    with serve(flood, build(stalled_seconds=1)) as server, server.connect() as client:
         client.sendall(GET)
         wait_for(lambda: server.server.server_state.connections)
         wait_for(lambda: not server.server.server_state.connections)
@@ -131,18 +140,18 @@ def test_a_request_in_pieces_is_one_request(running: Running) -> None:
     assert json.loads(body)["body_bytes"] == 5
 
 
-def test_requests_behind_each_other_are_answered_in_their_order() -> None:
+def test_requests_behind_each_other_are_answered_in_their_order(build: Build) -> None:
     async def delay(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(0.2 if scope["path"] == "/0" else 0)
         await answer_with(send, scope["path"].encode())
 
     requests = [b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(16)]
-    answer = run_app(delay, b"".join(requests) + LAST_GET)
+    answer = run_app(delay, b"".join(requests) + LAST_GET, build=build)
     bodies = [body for _, _, body in read_responses(answer)]
     assert bodies == [*(b"/%d" % number for number in range(16)), b"/"]
 
 
-def test_a_context_variable_of_one_request_is_not_seen_by_the_next() -> None:
+def test_a_context_variable_of_one_request_is_not_seen_by_the_next(build: Build) -> None:
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="fresh")
 
     async def look(scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,21 +159,22 @@ def test_a_context_variable_of_one_request_is_not_seen_by_the_next() -> None:
         variable.set("used")
         await answer_with(send, seen.encode())
 
-    assert [body for _, _, body in read_responses(run_app(look, GET + GET + LAST_GET))] == [
-        b"fresh"
-    ] * 3
+    data = run_app(look, GET + GET + LAST_GET, build=build)
+    assert [body for _, _, body in read_responses(data)] == [b"fresh"] * 3
 
 
-def test_a_body_nobody_reads_does_not_disturb_the_next_request() -> None:
+def test_a_body_nobody_reads_does_not_disturb_the_next_request(build: Build) -> None:
     async def ignore(scope: Scope, receive: Receive, send: Send) -> None:
         await answer_with(send, scope["method"].encode())
 
     body = b"x" * 300_000
-    data = run_app(ignore, POST + b"Content-Length: %d\r\n\r\n" % len(body), body, LAST_GET)
+    data = run_app(
+        ignore, POST + b"Content-Length: %d\r\n\r\n" % len(body), body, LAST_GET, build=build
+    )
     assert [answer for _, _, answer in read_responses(data)] == [b"POST", b"GET"]
 
 
-def test_an_early_answer_is_read_by_a_client_that_goes_on_sending() -> None:
+def test_an_early_answer_is_read_by_a_client_that_goes_on_sending(build: Build) -> None:
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-length", b"5"), (b"connection", b"close")]
         await send({"type": "http.response.start", "status": 413, "headers": headers})
@@ -172,7 +182,7 @@ def test_an_early_answer_is_read_by_a_client_that_goes_on_sending() -> None:
 
     for _ in range(5):
         chunks = [b"x" * 65536] * 12
-        data = run_app(refuse, POST + b"Content-Length: 99999999\r\n\r\n", *chunks)
+        data = run_app(refuse, POST + b"Content-Length: 99999999\r\n\r\n", *chunks, build=build)
         assert [(status, body) for status, _, body in read_responses(data)] == [(413, b"large")]
 
 
@@ -195,7 +205,7 @@ def test_a_connection_ends_when_the_body_was_not_asked_for() -> None:
     assert (status, headers["connection"]) == (200, "close")
 
 
-def test_an_application_learns_that_its_client_has_gone() -> None:
+def test_an_application_learns_that_its_client_has_gone(build: Build) -> None:
     told = threading.Event()
 
     async def wait(scope: Scope, receive: Receive, send: Send) -> None:
@@ -203,7 +213,7 @@ def test_an_application_learns_that_its_client_has_gone() -> None:
             pass
         told.set()
 
-    with serve(wait, build_protocol()) as server:
+    with serve(wait, build()) as server:
         with server.connect() as client:
             client.sendall(POST + b"Content-Length: 5\r\n\r\nab")
             wait_for(lambda: server.server.server_state.tasks)
@@ -223,7 +233,7 @@ def test_forwarded_addresses_count_when_they_come_from_a_proxy(peers: str, seen:
     assert json.loads(read_responses(data)[0][2])["client"] == seen
 
 
-def test_a_frame_behind_the_handshake_is_not_lost() -> None:
+def test_a_frame_behind_the_handshake_is_not_lost(build: Build) -> None:
     async def upper(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept"})
@@ -236,7 +246,7 @@ def test_a_frame_behind_the_handshake_is_not_lost() -> None:
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
     frame = b"\x81\x82\0\0\0\0hi"
-    with serve(upper, build_protocol()) as server, server.connect() as client:
+    with serve(upper, build()) as server, server.connect() as client:
         client.sendall(handshake + frame)
         received = b""
         while b"HI" not in received:
@@ -249,8 +259,8 @@ def test_a_frame_behind_the_handshake_is_not_lost() -> None:
 # Ends
 
 
-def test_a_stop_serves_what_is_on_its_way_and_closes() -> None:
-    with serve(echo, build_protocol()) as server, server.connect() as client:
+def test_a_stop_serves_what_is_on_its_way_and_closes(build: Build) -> None:
+    with serve(echo, build()) as server, server.connect() as client:
         client.sendall(GET)
         assert client.recv(1000).startswith(b"HTTP/1.1 200")
         with server.connect() as late:
@@ -263,21 +273,20 @@ def test_a_stop_serves_what_is_on_its_way_and_closes() -> None:
         assert read_to_end(client) == b""
 
 
-def test_a_draining_process_asks_clients_to_move_on() -> None:
-    with serve(echo, build_protocol()) as server, server.connect() as client:
+def test_a_draining_process_asks_clients_to_move_on(build: Build) -> None:
+    with serve(echo, build()) as server, server.connect() as client:
         readiness.set_draining()
         client.sendall(GET)
         [(status, headers, _)] = read_responses(read_to_end(client))
     assert (status, headers["connection"]) == (200, "close")
 
 
-def protocols(server: Running) -> list[HardenedHttpProtocol]:
-    connections = list(server.server.server_state.connections)
-    return [item for item in connections if isinstance(item, HardenedHttpProtocol)]
+def protocols(server: Running) -> list[Any]:
+    return list(server.server.server_state.connections)
 
 
-def test_a_reset_connection_is_forgotten_at_once() -> None:
-    with serve(echo, build_protocol(), timeout_keep_alive=60) as server:
+def test_a_reset_connection_is_forgotten_at_once(build: Build) -> None:
+    with serve(echo, build(), timeout_keep_alive=60) as server:
         client = server.connect()
         client.sendall(GET)
         assert client.recv(1000)

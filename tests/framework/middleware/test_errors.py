@@ -1,0 +1,222 @@
+"""The outermost layer: what middleware raises, answers that do not come out, the debug page."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from framework.applications import App
+from framework.exceptions import HTTPException
+from framework.middleware import Middleware
+from framework.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from framework.middleware.errors import ServerErrorMiddleware
+from framework.middleware.security_headers import SecurityHeadersMiddleware
+from framework.requests import Request
+from framework.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from framework.routing import Mount, Route
+from framework.types import ASGIApp, Message, Receive, Scope, Send
+from tests.framework.asgi import Channel, build_scope, call
+from tests.framework.handlers import AddHeader, answer_problem, broken, home
+
+pytestmark = pytest.mark.anyio
+
+
+class Raise:
+    """Pure ASGI middleware that raises, before the application or after it has answered."""
+
+    def __init__(self, app: ASGIApp, exc: Exception, *, late: bool = False) -> None:
+        self.app = app
+        self.exc = exc
+        self.late = late
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.late:
+            await self.app(scope, receive, send)
+        raise self.exc
+
+
+class ReadJSON(BaseHTTPMiddleware):
+    """Reads the body in its dispatch, before or after the application."""
+
+    async def dispatch(self, request: Request[Any], call_next: RequestResponseEndpoint) -> Response:
+        if request.url.path == "/after":
+            await call_next(request)
+        await request.json()
+        return await call_next(request)
+
+
+class FailStart:
+    """Middleware whose `send` fails with the start of any response."""
+
+    def __init__(self, app: ASGIApp, exc: Exception, *, copies: bool = False) -> None:
+        self.app = app
+        self.exc = exc
+        self.copies = copies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        inner = dict(scope) if self.copies else scope
+        await self.app(inner, receive, functools.partial(self.fail, send))
+
+    async def fail(self, send: Send, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            raise self.exc
+        await send(message)
+
+
+class KeepAll:
+    """Middleware that keeps what is sent, and has no time to pass it on when the application fails."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kept: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            kept.append(message)
+
+        await self.app(scope, receive, keep)
+        for message in kept:
+            await send(message)
+
+
+async def stream(request: Request[Any]) -> Response:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"chunk"
+        if request.url.path == "/breaks":
+            raise LookupError("broken")
+
+    return StreamingResponse(chunks())
+
+
+ROUTES = [
+    Route("/", home),
+    Route("/after", home),
+    Route("/broken", broken),
+    Route("/stream", stream),
+    Route("/breaks", stream),
+    Route("/raw", PlainTextResponse("an ASGI application")),
+]
+
+
+def build(*layers: Middleware, **options: Any) -> App:
+    return App(routes=ROUTES, middleware=[Middleware(AddHeader), *layers], **options)
+
+
+@pytest.mark.parametrize("path", ["/", "/after"])
+async def test_bad_json_read_by_middleware_is_a_400(path: str) -> None:
+    channel = await call(build(Middleware(ReadJSON)), build_scope(path), b"{")
+    assert channel.status == 400
+    assert channel.body.startswith(b"The request body is not valid JSON")
+    assert channel.headers[b"x-added"] == b"yes"
+
+
+async def test_an_http_exception_of_middleware_has_the_handler_of_the_application() -> None:
+    refusal = Middleware(Raise, HTTPException(401, "Who?", {"WWW-Authenticate": "Basic"}))
+    app = build(refusal, exception_handlers={HTTPException: answer_problem})
+    channel = await call(app, build_scope())
+    assert (channel.status, channel.body) == (401, b'{"status":401}')
+    assert channel.headers[b"www-authenticate"] == b"Basic"
+    assert channel.headers[b"x-added"] == b"yes"
+
+
+async def test_a_handler_that_fails_for_middleware_gives_a_500() -> None:
+    def fail(request: Request[Any], exc: HTTPException) -> Response:
+        raise LookupError("in the handler")
+
+    app = build(Middleware(Raise, HTTPException(401)), exception_handlers={401: fail})
+    channel = Channel(b"")
+    with pytest.raises(LookupError, match="in the handler"):
+        await app(build_scope(), channel.receive, channel.send)
+    assert (channel.status, channel.headers[b"x-added"]) == (500, b"yes")
+
+
+async def test_an_http_exception_after_the_answer_is_raised() -> None:
+    app = build(Middleware(Raise, HTTPException(401), late=True))
+    channel = Channel(b"")
+    with pytest.raises(HTTPException):
+        await app(build_scope(), channel.receive, channel.send)
+    assert (channel.status, channel.body) == (200, b"home")
+
+
+async def test_a_body_over_the_limit_of_an_outer_application_is_left_to_it() -> None:
+    inner = build(Middleware(ReadJSON))
+    app = App(routes=[Mount("/inner", inner)], max_body_size=4)
+    scope = build_scope("/inner/", "POST", ("transfer-encoding", "chunked"))
+    channel = await call(app, scope, b"[1,", b"2]")
+    assert (channel.status, channel.headers[b"connection"]) == (413, b"close")
+    assert b"x-added" not in channel.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/stream", "/raw", "/missing", "/broken"])
+@pytest.mark.parametrize("copies", [False, True])
+@pytest.mark.parametrize("exc", [LookupError("start"), HTTPException(403)])
+async def test_a_start_that_middleware_fails_to_send_is_a_500(
+    path: str, copies: bool, exc: Exception
+) -> None:
+    app = build(Middleware(FailStart, exc, copies=copies))
+    channel = Channel(b"")
+    with pytest.raises((LookupError, HTTPException, RuntimeError)):
+        await app(build_scope(path), channel.receive, channel.send)
+    kinds = [message["type"] for message in channel.messages]
+    assert kinds == ["http.response.start", "http.response.body"]
+    assert (channel.status, channel.body) == (500, b"Internal Server Error")
+
+
+@pytest.mark.parametrize("exc", [LookupError("first"), HTTPException(500, "Internal Server Error")])
+async def test_the_outermost_middleware_that_fails_gets_one_answer(exc: Exception) -> None:
+    app = App(routes=ROUTES, middleware=[Middleware(Raise, exc), Middleware(AddHeader)])
+    channel = Channel(b"")
+    with contextlib.suppress(LookupError):
+        await app(build_scope(), channel.receive, channel.send)
+    kinds = [message["type"] for message in channel.messages]
+    assert kinds == ["http.response.start", "http.response.body"]
+    assert (channel.status, channel.body) == (500, b"Internal Server Error")
+
+
+@pytest.mark.parametrize("path", ["/broken", "/breaks"])
+async def test_a_500_that_middleware_keeps_goes_around_it(path: str) -> None:
+    reported: list[Exception] = []
+
+    def report(request: Request[Any], exc: Exception) -> Response:
+        reported.append(exc)
+        return JSONResponse("sorry", 500)
+
+    app = build(Middleware(KeepAll), exception_handlers={Exception: report})
+    channel = Channel(b"")
+    with pytest.raises(LookupError, match="broken"):
+        await app(build_scope(path), channel.receive, channel.send)
+    assert (channel.status, channel.body) == (500, b'"sorry"')
+    assert len(reported) == 1
+
+
+async def test_the_debug_page_allows_its_style_and_nothing_else() -> None:
+    app = App(debug=True, routes=ROUTES, middleware=[Middleware(SecurityHeadersMiddleware)])
+    channel = Channel(b"")
+    with pytest.raises(LookupError):
+        await app(
+            build_scope("/broken", "GET", ("accept", "text/html")), channel.receive, channel.send
+        )
+    policies = [v for k, v in channel.messages[0]["headers"] if k == b"content-security-policy"]
+    styles = re.findall(rb"<style>(.*?)</style>", channel.body, re.DOTALL)
+    assert len(policies) == len(styles) == 1
+    digest = base64.b64encode(hashlib.sha256(styles[0]).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in policies[0].decode()
+    assert policies[0].startswith(b"default-src 'none';")
+    assert b"style=" not in channel.body
+    assert b"<script" not in channel.body
+
+
+async def test_outside_of_an_application_an_http_exception_is_plain_text() -> None:
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        raise HTTPException(404)
+
+    channel = await call(ServerErrorMiddleware(refuse), build_scope())
+    assert (channel.status, channel.body) == (404, b"Not Found")
