@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request
@@ -67,6 +68,17 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
         """Tell the application that its client is gone."""
         self._stop_stall_timer()
         super().connection_lost(exc)
+
+    async def send(self, message: Any) -> None:
+        """Send what the application sends. Raises `ClientDisconnected`, an `OSError`, once it is refused."""
+        await self.writable.wait()
+        if self.is_over:
+            # uvicorn would take it for an application that sends after its own close.
+            raise ClientDisconnected
+        await super().send(message)
+        if self.close_sent and self.initial_response is not None:
+            # A whole refusal is an answer; uvicorn would log that there is none.
+            self.handshake_complete = True
 
     def handle_connect(self, event: Request) -> None:
         """Take a handshake; one in another version is told which one is spoken (RFC 6455 section 4.4)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import logging
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +51,8 @@ class Task:
         """Call the function, again after each failure as long as attempts are left.
 
         Raises:
-            Exception: the failure of the last attempt; `TimeoutError` when it took too long.
+            Exception: the failure of the last attempt; `TimeoutError` when it took too long,
+                `RuntimeError` when something else than the supervisor has cancelled it.
         """
         for attempt in range(self.retries + 1):
             try:
@@ -74,7 +76,13 @@ class Task:
 
     async def _run_once(self) -> None:
         if self._is_async:
-            await self._call()
+            try:
+                await self._call()
+            except anyio.get_cancelled_exc_class() as exc:
+                if anyio.current_effective_deadline() == -math.inf:
+                    raise
+                # What it waited for was cancelled: a task group would cancel all others, and the application.
+                raise RuntimeError("cancelled by what it waited for") from exc
         else:
             # A thread cannot be stopped: it is left alone, so that a shutdown need not wait for it.
             await anyio.to_thread.run_sync(

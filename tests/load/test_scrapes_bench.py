@@ -21,7 +21,7 @@ def test_a_short_run_measures_both(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["scrapes", "--quick", "--output", str(tmp_path)]) == 0
 
     found = json.loads((tmp_path / "scrapes.json").read_text(encoding="utf-8"))
-    assert len(found["p99"]) == len(found["p99_scraped"]) == 1
+    assert min(len(found[name]) for name in ("alone", "scraped")) > 10
     assert len(found["scrapes"]) >= 1
     report = capsys.readouterr().out
     assert f"{SERIES:,} series" in report
