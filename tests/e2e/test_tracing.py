@@ -65,6 +65,29 @@ def test_a_span_of_each_request_reaches_the_collector_and_the_log_has_its_ids(
     assert resource["worker.slot"] in {"0", "1"}
 
 
+def test_the_database_and_outgoing_requests_have_spans_below_that_of_the_request(
+    tmp_path: Path,
+) -> None:
+    with Collector() as collector:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+        with Service(tmp_path, (*GUNICORN, "tests.e2e.traced:app"), env) as service:
+            service.wait_until_up()
+            assert get(service.port, "/ask") == 200
+            wait_for(lambda: len(collector.spans) >= 4, "four spans")
+            service.signal(signal.SIGTERM)
+            assert service.wait() == 0
+        spans = {span.name: span for span in collector.spans}
+
+    assert set(spans) == {"GET /ask", "SELECT", "GET", "GET /told"}
+    parents = {name: span.parent_span_id for name, span in spans.items()}
+    assert parents == {
+        "GET /ask": b"",
+        "SELECT": spans["GET /ask"].span_id,
+        "GET": spans["GET /ask"].span_id,
+        "GET /told": spans["GET"].span_id,
+    }
+
+
 def test_a_collector_that_is_away_disturbs_nobody(tmp_path: Path) -> None:
     env = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
