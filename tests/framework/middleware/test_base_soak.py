@@ -77,7 +77,7 @@ async def serve_one(app: App, path: str, leaves: str) -> None:
 
 
 # Seconds of a CPU that others may need as well.
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_fifty_thousand_requests_leave_nothing_behind() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -91,7 +91,7 @@ def compare(table: Table, paths: list[str]) -> None:
             pytest.fail(f"{method} {path!r}: {theirs} in Starlette, {ours} here; {table}")
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 @settings(max_examples=150)
 @given(data=st.data())
 def test_starlette_decides_the_same_but_for_the_listed_reasons(data: st.DataObject) -> None:

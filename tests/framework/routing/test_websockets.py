@@ -86,7 +86,7 @@ def expect(table: Table, path: str) -> Outcome:
     return Outcome(404) if outcome.status == 307 else outcome
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @settings(max_examples=EXAMPLES, phases=[Phase.reuse, Phase.generate])
 @given(data=st.data())
 def test_the_index_decides_as_the_linear_scan_does(data: st.DataObject) -> None:
