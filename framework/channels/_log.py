@@ -113,6 +113,11 @@ class EventLog:
         """Rises whenever a process joins."""
         return self._numbers[_MEMBERS]
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file has been removed: a new process cannot find it."""
+        return os.fstat(self._file).st_nlink == 0
+
     def join(self) -> int | None:
         """Have the others look for a new process; None while another process has the lock."""
         if not self._lock():
@@ -159,7 +164,8 @@ class EventLog:
             self.number + 1,
             self._capacity,
             position=self._numbers[_TAIL] + _POSITION_GAP,
-            last_id=self._numbers[_LAST_ID] + _ID_GAP,
+            # Also above the ids of a log that was made when this one was gone.
+            last_id=max(self._numbers[_LAST_ID] + _ID_GAP, time.time_ns() // 1000),
         )
         self._numbers[_RETIRED] = 1
         _build_path(folder, self.number).unlink(missing_ok=True)

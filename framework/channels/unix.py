@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 import anyio
 import anyio.lowlevel
+import msgspec
 
 from framework._defaults import (
     CHANNEL_BATCH_EVENTS,
@@ -33,7 +34,7 @@ from framework._defaults import (
 )
 from framework.channels._hub import Hub
 from framework.channels._log import EventLog, Record, make_private
-from framework.channels.events import decode_frame
+from framework.channels.events import Event, decode_frame
 from framework.concurrency import file_threads
 from framework.exceptions import ChannelsUnavailable
 
@@ -83,17 +84,14 @@ class UnixBackend:
         self._members = -1
 
     async def open(self, hub: Hub) -> None:
-        # Another name for each time and, after a fork, for each process.
-        self._name = f"{secrets.token_hex(8)}{_SUFFIX}"
         self._hub = hub
         self._members = -1
         await file_threads.run(make_private, self.folder)
         self._log = await self._open_log()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        self._socket.bind(str(self.folder / self._name))
+        self._bind()
         while (record := self._log.read()) is not None:
-            hub.restore(decode_frame(record.frame, record.id))
+            if (event := _decode(record)) is not None:
+                hub.restore(event)
         if (
             self._log.has_more
         ):  # broken, as by a power failure: nothing can be read beyond this place
@@ -102,7 +100,15 @@ class UnixBackend:
         hub.find_newest = self._find_newest
 
     async def run(self) -> None:
-        own_socket = self._get_socket()
+        while True:
+            try:
+                await self._listen()
+            except (OSError, RuntimeError) as exc:
+                _logger.warning("Channels cannot use their folder and try again: %s", exc)
+                await anyio.sleep(CHANNEL_POLL_SECONDS)
+
+    async def _listen(self) -> None:
+        mend_at = time.monotonic() + CHANNEL_POLL_SECONDS
         while True:
             if self._deliver(CHANNEL_BATCH_EVENTS):
                 # Subscribers get a turn, else their queues would overflow.
@@ -113,16 +119,33 @@ class UnixBackend:
                 continue
             # Something is there and cannot be read: it is on its way from another core.
             is_near = self._get_log().has_more
-            with anyio.move_on_after(_LOCK_PAUSE_SECONDS if is_near else CHANNEL_POLL_SECONDS):
-                await anyio.wait_readable(own_socket)
-            _empty(own_socket)
+            pause = _LOCK_PAUSE_SECONDS if is_near else CHANNEL_POLL_SECONDS
+            with anyio.move_on_after(pause):
+                await anyio.wait_readable(self._get_socket())
+            _empty(self._get_socket())
+            if time.monotonic() >= mend_at:
+                await self._mend()
+                mend_at = time.monotonic() + CHANNEL_POLL_SECONDS
+
+    async def _mend(self) -> None:
+        """Make again what something has removed, such as a cleaner of temporary files."""
+        if not await file_threads.run((self.folder / self._name).exists):
+            await file_threads.run(make_private, self.folder)
+            self._get_socket().close()
+            self._bind()
+            await self._write(EventLog.join)
+        log = self._get_log()
+        if log.is_gone and not log.is_retired():
+            await self._renew(log)
 
     async def publish(self, frame: bytes) -> int:
         try:
             event_id = await self._write(partial(EventLog.append, frame=frame))
         except OSError as exc:
             raise ChannelsUnavailable(f"another log cannot be made: {exc}") from exc
-        await self._wake_others()
+        # It is there: whoever is not woken finds it a moment later.
+        with contextlib.suppress(OSError):
+            await self._wake_others()
         # Subscribers of this process need not wait for the datagram; they get a turn.
         if self._deliver(CHANNEL_BATCH_EVENTS) == CHANNEL_BATCH_EVENTS:
             self._send(self._name)
@@ -176,11 +199,19 @@ class UnixBackend:
                 "This process was too far behind and has missed %d events", record.missed
             )
             self._hub.miss(record.missed)
-        self._hub.deliver(decode_frame(record.frame, record.id))
+        if (event := _decode(record)) is not None:
+            self._hub.deliver(event)
+
+    def _bind(self) -> None:
+        # Another name for each time and, after a fork, for each process.
+        self._name = f"{secrets.token_hex(8)}{_SUFFIX}"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(str(self.folder / self._name))
 
     async def _renew(self, log: EventLog) -> None:
-        """Give up a log that a stopped process has locked."""
-        _logger.warning("The log of channels is locked or broken; another one takes its place")
+        """Give up a log that a stopped process has locked, that is broken, or that is gone."""
+        _logger.warning("The log of channels is locked, broken or gone; another takes its place")
         await file_threads.run(log.retire, self.folder)
 
     async def _follow(self) -> None:
@@ -245,6 +276,15 @@ def build(url: str) -> UnixBackend:
             f"{url!r} must be unix:// and an absolute path: unix:///run/service/channels"
         )
     return UnixBackend(unquote(parts.path))
+
+
+def _decode(record: Record) -> Event | None:
+    """Return the event of a record; None, and a line in the log, where it is none."""
+    try:
+        return decode_frame(record.frame, record.id)
+    except msgspec.MsgspecError as exc:
+        _logger.warning("The log of channels has a record that is no event: %s", exc)
+        return None
 
 
 def _empty(own_socket: socket.socket) -> None:

@@ -44,9 +44,10 @@ RequestResponseEndpoint = Callable[[Request[Any]], Awaitable[Response]]
 DispatchFunction = Callable[[Request[Any], RequestResponseEndpoint], Awaitable[Response]]
 
 # How far an exchange has come: `dispatch` has not called yet; it waits in `call_next`; it goes on beside
-# the application, which sends a stream; it has answered; it has failed, so the application has to end;
-# the application has ended without an answer, or after that failure.
-_NEW, _WAITING, _STREAMING, _ANSWERED, _FAILED, _OVER = range(6)
+# the application, which sends a stream; it has failed, so the application has to end; the application
+# has ended without an answer, or after that failure; `dispatch` goes on to its answer; that was sent
+# (of adjacent exchanges that hand one answer on only the outermost sends, and only it comes that far).
+_NEW, _WAITING, _STREAMING, _FAILED, _OVER, _REPLYING, _ANSWERED = range(7)
 
 
 class SharedRequest(Request[Any]):
@@ -54,6 +55,10 @@ class SharedRequest(Request[Any]):
 
     _is_started = False
     _is_replayed = False
+
+    def rewind(self) -> None:
+        """Let another application read the body that one has read, if it is held."""
+        self._is_replayed = self._is_replayed and not hasattr(self, "_body")
 
     async def receive_once(self) -> Message:
         """Return the next message for the application below.
@@ -202,7 +207,7 @@ class Exchange:
                     pass
                 except BaseException as exc:
                     error = exc
-                if error is not None or self.phase != _ANSWERED:
+                if error is not None or self.phase < _REPLYING:
                     await self._finish(error)
             if self.beside:
                 await self._end_beside()
@@ -216,7 +221,7 @@ class Exchange:
         phase = self.phase
         if phase == _STREAMING:
             self.below.end(error)
-        elif phase != _ANSWERED:
+        elif phase < _REPLYING:
             self.phase = _OVER
         if phase == _WAITING:
             value: object = error or RuntimeError("No response returned.")
@@ -228,7 +233,7 @@ class Exchange:
             raise error
         if phase == _STREAMING:
             await self.second_half.done.wait()
-        failure = error if phase == _ANSWERED else self.failure or error
+        failure = error if phase >= _REPLYING else self.failure or error
         if failure is not None:
             self.failure = None
             try:
@@ -265,6 +270,7 @@ class Exchange:
         """Run the application in a task of its own."""
         if self.phase == _NEW:
             self.phase = _OVER
+        self.request.rewind()
         below = Below(self.request.receive_once, self.send)
         child = self._start_child(functools.partial(self._run_beside, below), find_context())
         self.beside = (*self.beside, (below, child))
@@ -281,7 +287,9 @@ class Exchange:
         error: BaseException | None = None
         try:
             await self.app(self.request.scope, below.receive, below.send)
-        except (Exception, Unwind) as exc:
+        except BaseException as exc:
+            if is_cancellation(exc):
+                raise
             error = exc
         finally:
             below.end(error)
@@ -300,7 +308,9 @@ class Exchange:
         response = BelowResponse(self.below.start or {}, self.below)
         try:
             await self._reply(await advance(self.steps, response))
-        except (Exception, Unwind) as exc:
+        except BaseException as exc:
+            if is_cancellation(exc):
+                raise
             self.failure = exc
         self.below.close(is_failed=self.failure is not None)
 
@@ -315,16 +325,16 @@ class Exchange:
         """Return the next message for the application."""
         if self.phase == _STREAMING:
             return await self.below.receive()
-        if self.phase != _WAITING:
+        if self.phase not in (_WAITING, _REPLYING):
             return {"type": "http.disconnect"}
         return await self.request.receive_once()
 
     async def send_below(self, message: Message) -> None:
         """Take a message of the application; the last one lets `dispatch` go on, in here."""
-        start = self.start
         if self.phase != _WAITING or not self.is_here:
             await self._send_otherwise(message)
             return
+        start = self.start
         if start is None:
             if message["type"] == "http.response.start":
                 self.start = message
@@ -341,7 +351,7 @@ class Exchange:
         response = BelowResponse(start, message)
         try:
             while True:
-                exchange.phase = _ANSWERED
+                exchange.phase = _REPLYING
                 try:
                     answer = exchange.steps.send(response)
                 except StopIteration as stop:
@@ -350,28 +360,22 @@ class Exchange:
                     answer = await advance(exchange.steps, request=answer)
                 if answer is not response or response.is_changed():
                     await exchange._reply(answer)
-                    return
-                # PERF: the same response is the answer of the next middleware that waits for one.
+                    break
+                status, headers = response.status_code, response.raw_headers
+                start = {**start, "status": status, "headers": headers}
                 outer = exchange.outer
                 if outer is None or not outer.is_here or outer.phase != _WAITING or outer.start:
+                    await exchange.send(start)
+                    await exchange.send(message)
                     break
+                # PERF: the next middleware waits for a response: here it is, without two sends.
                 exchange = outer
-            status, headers = response.status_code, response.raw_headers
-            await exchange.send({**start, "status": status, "headers": headers})
-            await exchange.send(message)
+                response = BelowResponse(start, message)
+            exchange.phase = _ANSWERED
         except (Exception, Unwind) as exc:  # `Unwind`: a middleware further out has failed
-            self._fail(exchange, exc)
-            raise Unwind from None
-
-    def _fail(self, outermost: Exchange, error: BaseException) -> None:
-        """Let the exchanges from this one to `outermost` end by unwinding; that one with the error."""
-        exchange = self
-        while exchange is not outermost and exchange.outer is not None:
             exchange.phase = _FAILED
-            exchange.failure = Unwind()
-            exchange = exchange.outer
-        outermost.phase = _FAILED
-        outermost.failure = error
+            exchange.failure = exc
+            raise Unwind from None
 
     async def _send_otherwise(self, message: Message) -> None:
         if self.phase == _STREAMING:

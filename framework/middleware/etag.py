@@ -127,7 +127,8 @@ class _Sender:
         if len(body) == int(headers[b"content-length"]):
             digest = hashlib.blake2b(body, digest_size=8, usedforsecurity=False).hexdigest()
             tag = (b"etag", b'W/"%s"' % digest.encode())
-            start["headers"] = [*start["headers"], tag]
+            # A message of its own: the application may send the same one with another body.
+            start = self.held = {**start, "headers": [*start["headers"], tag]}
             if self._is_unchanged({**headers, b"etag": tag[1]}):
                 self.held = None
                 await self._send_304(start)

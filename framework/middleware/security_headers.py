@@ -185,5 +185,6 @@ class _Sender:
                 headers.extend(fields)
             else:
                 headers.extend(field for field in fields if field[0] not in present)
-            message["headers"] = headers
+            # A message of its own: the application may send the same one to others.
+            message = {**message, "headers": headers}
         await self.send(message)

@@ -88,7 +88,13 @@ class SessionMiddleware:
             return
         session = scope["session"] = Session()
         session._unread = self.cookie, scope["headers"]  # noqa: SLF001
-        await self.app(scope, receive, _Sender(self, session, scope, send))
+        sender = _Sender(self, session, scope, send)
+        try:
+            await self.app(scope, receive, sender)
+        except BaseException:
+            # The 500 comes through here later: half of a change is not kept.
+            sender.session = None
+            raise
 
     def is_secure(self, scope: Scope) -> bool:
         """Say whether the cookie of this request is for TLS only."""
@@ -132,7 +138,7 @@ class _Sender:
         if session is not None and session.accessed and message["type"] in _STARTS:
             # Once: a session that cannot be encoded must not take the error page along.
             self.session = None
-            headers = message["headers"] = list(message.get("headers", ()))
+            headers = list(message.get("headers", ()))
             if message["type"] != _ACCEPT:  # which no cache keeps
                 add_vary(headers, b"Cookie")
                 if all(name != b"cache-control" for name, _ in headers):
@@ -140,6 +146,8 @@ class _Sender:
             field = self._build_cookie(session)
             if field is not None:
                 headers.append((b"set-cookie", field.encode("latin-1")))
+            # A message of its own: the application may send the same one to others.
+            message = {**message, "headers": headers}
         await self.send(message)
 
     def _build_cookie(self, session: Session) -> str | None:

@@ -18,6 +18,8 @@ __all__ = ["TimeoutMiddleware"]
 
 _TIMER_SCOPE_KEY = "framework.request_timer"
 
+_BODIES = frozenset({"http.response.body", "http.response.pathsend"})
+
 # A request whose body has not come whole: what is left of it must not be taken for the next one.
 _FIELDS = {"Connection": "close"}
 
@@ -32,7 +34,8 @@ class TimeoutMiddleware:
 
     A second one further in, such as `Route(..., middleware=[Middleware(TimeoutMiddleware, 300)])`,
     replaces the deadline, up or down, counted from the beginning of the request. WebSockets have none,
-    and an event stream (`text/event-stream`) has none from its beginning on.
+    an event stream (`text/event-stream`) has none from its beginning on, and background tasks, which
+    run when the response is complete, have none either.
 
     Args:
         app: the application.
@@ -104,11 +107,19 @@ class _Timer(TrackedSend):
         self.cancel_scope.deadline = self.began + seconds
 
     def __call__(self, message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
+        kind = message["type"]
+        if kind == "http.response.start":
             self.started = True
             if self.start_only or _is_event_stream(message):
                 self.cancel_scope.deadline = math.inf
+        elif kind in _BODIES and not message.get("more_body", False):
+            return self._finish(message)
         return self.send(message)
+
+    async def _finish(self, message: Message) -> None:
+        """Send the end of the response; background work after it may take longer."""
+        await self.send(message)
+        self.cancel_scope.deadline = math.inf
 
 
 def _is_event_stream(message: Message) -> bool:

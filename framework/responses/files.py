@@ -223,7 +223,7 @@ class FileResponse(Response):
 
 def takes_path(scope: Scope) -> bool:
     """Say whether the server can send a file by its path (ASGI extension `http.response.pathsend`)."""
-    return scope["type"] == "http" and "http.response.pathsend" in scope.get("extensions", {})
+    return "http.response.pathsend" in scope.get("extensions", ()) and scope["type"] == "http"
 
 
 def _build_part_head(

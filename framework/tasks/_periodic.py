@@ -12,10 +12,11 @@ from urllib.parse import quote
 
 import anyio
 
+from framework._callables import is_async_callable
 from framework._defaults import PERIODIC_TAKEOVER_SECONDS
 from framework.concurrency import file_threads
 from framework.tasks._lock import ProcessLock
-from framework.tasks._task import Task, check_options
+from framework.tasks._task import OneAtATime, Task, check_options
 
 __all__ = ["PeriodicTask"]
 
@@ -53,7 +54,7 @@ class PeriodicTask:
             raise ValueError(f"jitter={jitter!r} of periodic task {name!r} must be from 0 to 1")
         self.name = name
         self._seconds = seconds
-        self._func = func
+        self._func = func if is_async_callable(func) else OneAtATime(func)
         self._args = args
         self._jitter = jitter
         self._retries = retries

@@ -7,6 +7,7 @@ import functools
 import logging
 import math
 import random
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +18,30 @@ from framework._callables import is_async_callable
 from framework._defaults import MAX_TASK_RETRY_SECONDS, TASK_RETRY_SECONDS
 from framework.concurrency import background_threads
 
-__all__ = ["Task", "check_options"]
+__all__ = ["OneAtATime", "Task", "check_options"]
 
 _logger = logging.getLogger("framework.tasks")
+
+
+class OneAtATime:
+    """A sync function that is not called while an earlier call still runs.
+
+    A thread that has taken too long cannot be stopped: without this another one would join it each time.
+    """
+
+    __slots__ = ("_func", "_lock")
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self._func = func
+        self._lock = threading.Lock()
+
+    def __call__(self, *args: Any) -> Any:
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("the call before it took too long, and its thread still runs")
+        try:
+            return self._func(*args)
+        finally:
+            self._lock.release()
 
 
 class Task:
@@ -45,6 +67,8 @@ class Task:
         self.context = contextvars.copy_context()
         self.ended: anyio.Event | None = None
         self._is_async = is_async_callable(func)
+        if retries and not self._is_async:
+            func = OneAtATime(func)
         self._call = functools.partial(func, *args) if args else func
 
     async def run(self) -> None:

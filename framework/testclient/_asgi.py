@@ -19,6 +19,12 @@ def find_asgi3(app: Callable[..., Any]) -> ASGIApp:
         signature = inspect.signature(app)
     except ValueError:  # compiled, without a signature
         return app
+    except TypeError:
+        if not callable(app):
+            raise
+        # It is in a slot, where `signature` finds a descriptor, as in Sentry's middleware.
+        instance: Any = app
+        signature = inspect.signature(instance.__call__)
     if accepts(signature, 3):
         return app
     if accepts(signature, 1):

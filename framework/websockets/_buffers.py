@@ -8,6 +8,7 @@ from anyio.abc import TaskGroup
 from framework._defaults import WEBSOCKET_CLOSE_SECONDS
 from framework.exceptions import WebSocketDisconnect
 from framework.types import Message, Receive, Send
+from framework.websockets._endings import is_end_of_sending
 from framework.websockets._queue import MessageQueue, Overflow, QueueFull
 
 # Close codes of RFC 6455 section 7.4.1 and of the registry that it opened.
@@ -150,7 +151,9 @@ class Buffers:
                 await self._write(await outbox.get())
         except WebSocketDisconnect:
             return  # it has been said why
-        except OSError:
+        except (OSError, RuntimeError) as exc:
+            if not is_end_of_sending(exc):
+                raise
             self.is_lost = True
             self._end(_LOST)
 

@@ -16,7 +16,7 @@ from framework.responses import Response
 from framework.responses.base import encode_json
 from framework.types import Message, Receive, Scope, Send
 from framework.websockets._buffers import Buffers
-from framework.websockets._endings import find_ending
+from framework.websockets._endings import find_ending, is_end_of_sending, may_be_sent
 from framework.websockets._frames import parse_json, take_bytes, take_either, take_text
 from framework.websockets._queue import Overflow
 from framework.websockets._state import WebSocketState
@@ -86,7 +86,7 @@ class WebSocket(HTTPConnection[StateT]):
         """Send an ASGI message.
 
         Raises:
-            WebSocketDisconnect: the connection broke (1006).
+            WebSocketDisconnect: the connection broke, or the server has closed it (1006).
             WebSocketDisconnected: a close, or a whole refusal, was sent before.
             RuntimeError: the message has no place here, such as a frame before `accept`.
         """
@@ -98,7 +98,9 @@ class WebSocket(HTTPConnection[StateT]):
                 _refuse(message, "websocket.send", "websocket.close")
             try:
                 await self._send(message)
-            except OSError as exc:
+            except (OSError, RuntimeError) as exc:
+                if not is_end_of_sending(exc):
+                    raise
                 self.application_state = _DISCONNECTED
                 raise WebSocketDisconnect(code=1006) from exc
             return
@@ -222,9 +224,14 @@ class WebSocket(HTTPConnection[StateT]):
 
         Does nothing when it is closed already, by another task or by the client. A reason is cut to the
         123 bytes that a close frame has room for (RFC 6455 section 5.5).
+
+        Raises:
+            ValueError: no close frame may hold the code.
         """
         if self.application_state is _DISCONNECTED:
             return
+        if self.is_open and not may_be_sent(code):
+            raise ValueError(f"code={code!r} cannot be sent: use 1000, 1008, 1011 or 3000 to 4999")
         # FastAPI passes a list of errors.
         text = str(reason or "").encode(errors="replace")[:_REASON_BYTES].decode(errors="ignore")
         try:
@@ -348,7 +355,8 @@ class WebSocket(HTTPConnection[StateT]):
                 await self.end(failure)
             else:
                 await self._close_in_time(buffers.ending.code, buffers.ending.reason)
-        if buffers.ending is not None:
+        is_about_the_end = isinstance(find_ending(failure) or failure, WebSocketDisconnect | None)
+        if buffers.ending is not None and is_about_the_end:
             raise buffers.ending from None
         if failure is not None:
             raise failure

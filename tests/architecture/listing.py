@@ -49,8 +49,8 @@ CORE: Final = (
     "framework.websockets._state",
     "framework.websockets._frames",
     "framework.websockets._queue",
-    "framework.websockets._buffers",
     "framework.websockets._endings",
+    "framework.websockets._buffers",
     "framework.websockets.connection",
     "framework.websockets",
     # L4, behaviours

@@ -58,6 +58,14 @@ def weaken_tag(theirs: Result, _: Result) -> Result:
     return drop_headers(set_header(theirs, "etag", 'W/"a"'), "accept-ranges")
 
 
+def describe_variant(tag: str) -> Expect:
+    def expect(theirs: Result, _: Result) -> Result:
+        tagged = set_header(theirs, "etag", tag)
+        return replace(tagged, headers=(*tagged.headers, ("vary", "Accept-Encoding")))
+
+    return expect
+
+
 def send_as_it_is(body: bytes, *drop: str) -> Expect:
     def expect(theirs: Result, _: Result) -> Result:
         return set_body(drop_headers(theirs, "content-encoding", *drop), body)
@@ -129,6 +137,16 @@ ROWS: Final[tuple[tuple[str, str, Expect], ...]] = (
         "The tag of a compressed body is weak, and it has no ranges.",
         r"gzip: GET /tagged .*",
         weaken_tag,
+    ),
+    (
+        "A 304 has the tag that a compressed 200 has, and its Vary (RFC 9110 section 15.4.5).",
+        r"gzip: GET /known as gzip.*",
+        describe_variant('W/"a"'),
+    ),
+    (
+        "A 304 has the Vary of its 200 (RFC 9110 section 15.4.5).",
+        r"gzip: GET /known as None",
+        describe_variant('"a"'),
     ),
     (
         "Cache-Control: no-transform is respected.",

@@ -29,7 +29,18 @@ def close_instead(theirs: Result, ours: Result) -> Result:
     return replace(theirs, others=(theirs.others[0], close), notes=ours.notes)
 
 
+def refuse_code(theirs: Result, ours: Result) -> Result:
+    """Expect an error, and 1011 instead of a code that no frame may hold."""
+    close = repr([("code", 1011), ("reason", ""), ("type", "websocket.close")])
+    return replace(theirs, others=(theirs.others[0], close), raised=ours.raised or "an error")
+
+
 ROWS = (
+    (
+        "A close code that no frame may hold is an error of the endpoint; servers fail with it.",
+        r"websocket calls: WEBSOCKET /wrong_code",
+        refuse_code,
+    ),
     (
         "A WebSocket in the wrong state raises the same error in other words.",
         r"websocket calls: WEBSOCKET /(receive_all|early_\w+|twice|refuse|wrong_mode|deny without.*)",

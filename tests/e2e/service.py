@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -68,6 +69,9 @@ class Service:
         self.port = find_free_port()
         self.metrics_port = find_free_port()
         self.folder = folder
+        self._places = [f"*-{self.port}", f"*-{self.port}-shared"]
+        if env is not None and "UDS" in env:
+            self._places.append(re.sub(r"[^A-Za-z0-9.-]+", "_", env["UDS"]))
         self.answered = 0
         self._output = folder / "output.txt"
         with self._output.open("wb") as output:
@@ -100,7 +104,10 @@ class Service:
         self._process.wait()
         for pid in self.find_processes():
             os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.run_directory, ignore_errors=True)
+        # A kill leaves what the service keeps in memory, and channels outlive every end.
+        for pattern in self._places:
+            for folder in Path("/dev/shm").glob(f"slipway-{pattern}-{os.getuid()}"):
+                shutil.rmtree(folder, ignore_errors=True)
         if exc is not None:
             sys.stderr.write(self.output)
 

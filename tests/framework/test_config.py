@@ -172,6 +172,7 @@ def test_a_secret_is_not_in_the_error(capsys: pytest.CaptureFixture[str]) -> Non
         "Config 'KEY' has a value that is not shown. Not a valid LongSecret"
     )
     assert caught.value.__suppress_context__
+    assert caught.value.__cause__ is None
 
 
 def test_a_missing_setting_is_named() -> None:

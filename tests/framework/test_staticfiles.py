@@ -242,6 +242,13 @@ async def test_a_subclass_may_change_responses(public: Path) -> None:
     assert (known.status, known.headers[b"cache-control"]) == (304, b"no-cache")
 
 
+async def test_a_caller_of_get_response_needs_a_method_only(public: Path) -> None:
+    app = StaticFiles(directory=public, check_dir=False)
+    assert (await app.get_response("a.txt", {"method": "GET"})).status_code == 200
+    with pytest.raises(HTTPException, match="404"):
+        await app.get_response("../secret.txt", {"method": "GET"})
+
+
 class Broken(StaticFiles):
     """A disk that fails."""
 

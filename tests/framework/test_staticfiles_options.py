@@ -147,6 +147,19 @@ async def test_immutable_does_not_widen_who_may_keep_a_file(
     assert answer.headers[b"cache-control"].decode() == expected
 
 
+async def test_a_file_with_another_status_is_not_kept(tmp_path: Path) -> None:
+    class Missing(StaticFiles):
+        async def get_response(self, path: str, scope: Scope) -> Response:
+            full_path, result = await run_in_threadpool(self.lookup_path, "404.a1b2c3d4.html")
+            assert result is not None
+            return self.file_response(full_path, result, scope, 404)
+
+    make(tmp_path, "404.a1b2c3d4.html")
+    app = Missing(directory=tmp_path, check_dir=False, cache_control="max-age=60")
+    answer = await get(app, "/nothing")
+    assert (answer.status, b"cache-control" in answer.headers) == (404, False)
+
+
 async def test_a_rule_decides_alone(tmp_path: Path) -> None:
     asked = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -135,6 +136,22 @@ async def test_the_last_failure_is_told_once_and_takes_nothing_along() -> None:
     assert sorted(seen) == [("flaky", "failed"), ("other", "done")]
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # nothing else can cancel on trio
+async def test_a_task_that_something_else_has_cancelled_has_failed_and_takes_nothing_along() -> (
+    None
+):
+    async def wait_for_what_is_cancelled() -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    tasks = TaskSupervisor()
+    async with running(tasks) as seen:
+        tasks.start_soon("cancelled", wait_for_what_is_cancelled, retries=1)
+        tasks.start_soon("other", anyio.sleep, 0.05)
+    assert sorted(seen) == [("cancelled", "failed"), ("other", "done")]
+
+
 async def test_without_an_observer_a_failure_is_one_log_line_with_its_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -153,6 +170,25 @@ async def test_an_attempt_that_takes_too_long_is_stopped() -> None:
     async with running(tasks) as seen:
         tasks.start_soon("slow", anyio.sleep_forever, timeout=0.01)
     assert seen == [("slow", "failed")]
+
+
+async def test_an_attempt_does_not_join_a_thread_that_takes_too_long(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    release, calls = threading.Event(), []
+
+    def hang() -> None:
+        calls.append(1)
+        release.wait(5)
+
+    tasks = TaskSupervisor()
+    async with running(tasks) as seen:
+        tasks.start_soon("hang", hang, retries=2, timeout=0.02)
+        await tasks.drain()
+        release.set()
+    assert len(calls) == 1
+    assert seen == [("hang", "failed")]
+    assert "its thread still runs" in names_of_failures(caplog)[1]
 
 
 async def test_pauses_double_up_to_a_limit_and_half_of_each_is_random(

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import anyio
 import pytest
 
+from framework.background import observe_background_tasks
 from framework.tasks import RUN_DIRECTORY_VARIABLE, TaskSupervisor
 from framework.tasks._lock import ProcessLock
 
@@ -92,6 +94,31 @@ async def test_a_run_that_has_begun_is_drained_and_no_other_begins() -> None:
         await wait_for(lambda: events)
         await tasks.drain()
     assert events == ["begin", "end"]
+
+
+async def test_a_thread_that_takes_too_long_is_not_joined_by_others() -> None:
+    release, calls = threading.Event(), []
+
+    def hang() -> None:
+        calls.append(1)
+        release.wait(5)
+
+    tasks, failures = TaskSupervisor(), []
+
+    def observe(name: str, seconds: float, error: BaseException | None) -> None:
+        failures.append(error)
+
+    with observe_background_tasks(observe):
+        async with tasks.open():
+            tasks.begin()
+            tasks.every(0.01, "hang", hang, jitter=0, timeout=0.02)
+            await wait_for(lambda: len(failures) >= 4)
+            assert len(calls) == 1
+            release.set()
+            await wait_for(lambda: len(calls) > 1)
+            await tasks.drain()
+    assert [type(error) for error in failures[:4]] == [TimeoutError, *[RuntimeError] * 3]
+    assert str(failures[1]) == "the call before it took too long, and its thread still runs"
 
 
 async def test_tasks_of_the_lifespan_are_forgotten_with_it() -> None:

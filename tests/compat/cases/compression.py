@@ -46,6 +46,7 @@ def build_answers(names: Any) -> dict[str, Any]:
         "varying": lambda: response(TEXT, headers={"Vary": "Cookie"}),
         "varied": lambda: response(TEXT, headers={"Vary": "Cookie, Accept-Encoding"}),
         "tagged": lambda: response(TEXT, headers={"ETag": '"a"', "Accept-Ranges": "bytes"}),
+        "known": lambda: response(status_code=304, headers={"ETag": '"a"'}),
         "kept": lambda: response(TEXT, headers={"Cache-Control": "no-transform"}),
         "noise": lambda: response(NOISE),
         "stream": lambda: names.StreamingResponse(iter([b"a" * 600, b"b" * 600])),
@@ -88,8 +89,8 @@ def build_gzip(options: dict[str, Any], names: Any) -> Any:
 
 KINDS: Final = (
     *("text", "small", "json", "empty", "png", "svg", "grpc", "events", "coded", "part", "varying"),
-    *("varied", "tagged", "kept", "noise", "stream", "drops", "large", "fail", "nowhere/at/all"),
-    *("hinted", "trailed", "headless", "path"),
+    *("varied", "tagged", "known", "kept", "noise", "stream", "drops", "large", "fail"),
+    *("nowhere/at/all", "hinted", "trailed", "headless", "path"),
 )
 
 

@@ -53,6 +53,11 @@ def merge(session: Any) -> None:
     session |= {"a": 2}
 
 
+def fail(session: Any) -> None:
+    session["b"] = 1
+    raise LookupError("unhandled")
+
+
 USES: Final[dict[str, Any]] = {
     "read": lambda session: session.get("a"),
     "set": lambda session: session.__setitem__("b", [1, {"x": None}, 1.5, "\u20ac"]),
@@ -66,6 +71,7 @@ USES: Final[dict[str, Any]] = {
     "merge": merge,
     "clear": lambda session: session.clear(),
     "mark": lambda session: session.mark_modified(),
+    "fail": fail,
     "nested": lambda session: session.setdefault("list", []).append(1),
 }
 

@@ -86,7 +86,11 @@ def list_misuses(names: Any) -> tuple[Any, ...]:
         await socket.accept()
         await socket.send_json({}, mode="text?")
 
-    return early_frame, early_send, twice, wrong_mode
+    async def wrong_code(socket: Any) -> None:
+        await socket.accept()
+        await socket.close(code=5000)
+
+    return early_frame, early_send, twice, wrong_mode, wrong_code
 
 
 def list_refusals(names: Any) -> tuple[Any, ...]:
@@ -125,7 +129,10 @@ CALLS = (
     Socket("/receive_all", frames=(b"[1]",)),
     Socket("/receive_all", frames=(b"\xff",), label="no utf-8"),
     *(Socket(path) for path in ("/early_frame", "/early_send", "/twice", "/refuse")),
-    *(Socket(path) for path in ("/deny", "/deny_streaming", "/wrong_mode", "/plain")),
+    *(
+        Socket(path)
+        for path in ("/deny", "/deny_streaming", "/wrong_mode", "/wrong_code", "/plain")
+    ),
     Socket("/deny", extensions=(), label="without the extension"),
     Socket("/describe", query="a=1&b=2"),
     Socket("/describe", root_path="/api", label="below /api"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from framework.channels import _log
 from framework.channels._log import EventLog, make_private
 
 CAPACITY = 1000
@@ -137,6 +138,18 @@ def test_another_log_takes_its_place(tmp_path: Path, open_log: Callable[[], Even
     assert append(successor, b"two") > last
     assert read_all(successor) == [b"two"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events-2.log"]
+
+
+def test_ids_of_a_successor_are_above_those_of_a_log_that_was_made_meanwhile(
+    tmp_path: Path, open_log: Callable[[], EventLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_log, "_ID_GAP", 1)
+    log = open_log()
+    (tmp_path / "events-1.log").unlink()
+    assert log.is_gone
+    last = append(open_log(), b"of those who cannot see the other one")
+    log.retire(tmp_path)
+    assert append(open_log(), b"of all") > last
 
 
 def test_a_file_that_is_something_else_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import stat
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from framework.channels import Channels
+from framework.channels import Channels, ChannelsUnavailable, unix
 from framework.channels._log import EventLog
 from framework.channels.unix import UnixBackend
 from tests.conftest import Backend
@@ -85,3 +87,72 @@ async def test_all_follow_when_a_log_is_replaced(folder: Path) -> None:
                 assert [(await anext(events)).data for _ in range(3)] == [0, 1, 2]
         assert here.statistics().reconnects == 1
         assert list_names(folder, "events-*") == ["events-2.log"]
+
+
+async def test_a_folder_that_was_removed_is_made_again(folder: Path) -> None:
+    async with (
+        Channels(UnixBackend(folder)) as here,
+        Channels(UnixBackend(folder)) as there,
+        here.subscribe("a") as one,
+        there.subscribe("a") as two,
+    ):
+        await anyio.to_thread.run_sync(shutil.rmtree, folder)
+        async with Channels(UnixBackend(folder)) as late, late.subscribe("a") as three:
+            # Nobody knows of the others yet.
+            last = max(await here.publish("a", 0), await late.publish("a", 0))
+            for events in (one, two, three):
+                assert (await anext(events)).data == 0
+            with anyio.fail_after(10):
+                while not all(names.statistics().reconnects for names in (here, there, late)):  # noqa: ASYNC110
+                    await anyio.sleep(0.05)
+            for publisher in (here, there, late):
+                assert (await publisher.publish("a", 1)) > last
+            with anyio.fail_after(0.8):  # woken, not found a second later
+                for events in (one, two, three):
+                    assert [(await anext(events)).data for _ in range(3)] == [1, 1, 1]
+            assert len(list_names(folder, "*.sock")) == 3
+
+
+async def test_a_folder_that_cannot_be_used_for_a_time_ends_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    is_broken = True
+    open_latest = EventLog.open_latest
+
+    def refuse(folder: Path, capacity: int) -> EventLog:
+        if is_broken:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return open_latest(folder, capacity)
+
+    monkeypatch.setattr(unix, "CHANNEL_POLL_SECONDS", 0.05)
+    async with Channels(UnixBackend(folder)) as channels, channels.subscribe("a") as events:
+        await anyio.to_thread.run_sync(retire_log, folder)
+        monkeypatch.setattr(EventLog, "open_latest", refuse)
+        with anyio.fail_after(10):
+            while not caplog.records:  # noqa: ASYNC110 - a list that somebody fills
+                await anyio.sleep(0.01)
+            with pytest.raises(ChannelsUnavailable, match="Too many open files"):
+                await channels.publish("a", 0)
+            is_broken = False
+            await channels.publish("a", 1)
+            assert (await anext(events)).data == 1
+    assert "try again" in caplog.messages[0]
+
+
+def append_garbage(folder: Path) -> None:
+    log = EventLog.open_latest(folder, 1)
+    assert log.append(b"of another version")
+    log.close()
+
+
+async def test_a_record_that_is_no_event_is_left_out(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Channels(UnixBackend(folder)) as channels, channels.subscribe("a") as events:
+        await anyio.to_thread.run_sync(append_garbage, folder)
+        await channels.publish("a", 1)
+        with anyio.fail_after(10):
+            assert (await anext(events)).data == 1
+    async with Channels(UnixBackend(folder)):  # which begins with what is there
+        assert len(caplog.messages) == 2
+    assert "no event" in caplog.messages[0]

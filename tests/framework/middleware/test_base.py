@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -182,6 +183,78 @@ async def test_background_work_follows_the_answer(dispatch: Dispatch, streams: b
     app_ = BaseHTTPMiddleware(app, outer)
     await app_(build_scope(), Channel(b"", stays=True).receive, send)
     assert events == ["sent", "outer", "inner"]
+
+
+async def test_each_layer_has_a_response_of_its_own() -> None:
+    kept: list[Response] = []
+
+    async def keep(request: Any, call_next: RequestResponseEndpoint) -> Response:
+        kept.append(await call_next(request))
+        return kept[0]
+
+    await call(BaseHTTPMiddleware(BaseHTTPMiddleware(plain, keep), change), build_scope())
+    assert kept[0].status_code == 200
+    assert "x-changed" not in kept[0].headers
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+async def test_a_client_is_there_until_the_answer_is_sent(layers: int) -> None:
+    is_asked = anyio.Event()
+    answers: list[Message] = []
+
+    async def ask(receive: Receive) -> None:
+        for _ in range(2):
+            answers.append(await receive())
+            is_asked.set()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, receive)
+            await plain(scope, receive, send)
+            tasks.cancel_scope.cancel()
+
+    async def send(message: Message) -> None:
+        await is_asked.wait()
+        await anyio.sleep(0.01)
+
+    for _ in range(layers):
+        app = BaseHTTPMiddleware(app, pass_on)
+    with anyio.fail_after(5):
+        await app(build_scope(), Channel(b"", stays=True).receive, send)
+    assert [message["type"] for message in answers] == ["http.request"]
+
+
+async def test_a_failure_further_out_ends_all_tasks(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(request: Any, call_next: RequestResponseEndpoint) -> Response:
+        await call_next(request)
+        raise ValueError("refused")
+
+    for app in APPS:
+        with anyio.fail_after(5), pytest.raises(ValueError, match="refused"):
+            await call(BaseHTTPMiddleware(BaseHTTPMiddleware(app, pass_on), fail), build_scope())
+    gc.collect()
+    assert caplog.messages == []  # what asyncio says of a task whose failure nobody has seen
+
+
+async def test_a_failure_in_a_stream_ends_an_endless_application() -> None:
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": b"a", "more_body": True})
+            await anyio.lowlevel.checkpoint()
+
+    async def fail(chunks: Any) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            yield chunk
+            raise ValueError("broken")
+
+    async def break_off(request: Any, call_next: RequestResponseEndpoint) -> Response:
+        response: Any = await call_next(request)
+        response.body_iterator = fail(response.body_iterator)
+        return response  # type: ignore[no-any-return]
+
+    with anyio.fail_after(5), pytest.raises(ValueError, match="broken"):
+        await call(BaseHTTPMiddleware(endless, break_off), build_scope())
 
 
 async def test_a_stream_that_nobody_reads_lets_others_run() -> None:

@@ -17,7 +17,7 @@ from framework.middleware.security_headers import (
 from framework.requests import Request
 from framework.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from framework.routing import Mount, Route
-from framework.types import Receive, Scope, Send
+from framework.types import ASGIApp, Receive, Scope, Send
 from tests.framework.asgi import Channel, build_scope, call
 
 pytestmark = pytest.mark.anyio
@@ -198,6 +198,22 @@ async def test_two_layers_with_a_nonce_share_it() -> None:
     channel = await call(app, build_scope("/nonce"))
     assert channel.headers[b"content-security-policy"].count(channel.body) == 2
     assert channel.headers[b"content-security-policy-report-only"].count(channel.body) == 2
+
+
+async def test_what_stands_between_two_layers_has_the_same_nonce() -> None:
+    seen: list[str] = []
+
+    class Between:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            seen.append(scope["state"]["csp_nonce"])
+            await self.app(scope, receive, send)
+
+    outer = Middleware(SecurityHeadersMiddleware, content_security_policy=NONCE_POLICY)
+    channel = await call(build_app(outer, Middleware(Between)), build_scope("/nonce"))
+    assert channel.body.decode() == seen[0]
 
 
 async def test_a_304_leaves_the_policy_of_the_page_that_it_keeps() -> None:

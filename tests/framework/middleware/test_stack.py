@@ -10,11 +10,21 @@ import pytest
 
 from framework.applications import App
 from framework.middleware import Middleware
-from framework.middleware._stack import CHANGES_BODY, NO_LAYERS, ONCE, ORDERS, TRAITS, check_stack
+from framework.middleware._stack import (
+    CHANGES_BODY,
+    NO_LAYERS,
+    ONCE,
+    ORDERS,
+    READS_SESSION,
+    READS_USER,
+    TRAITS,
+    check_stack,
+)
 from framework.middleware.authentication import AuthenticationMiddleware
 from framework.middleware.base import BaseHTTPMiddleware
 from framework.middleware.compress import CompressMiddleware
 from framework.middleware.cors import CORSMiddleware
+from framework.middleware.etag import ETagMiddleware
 from framework.middleware.gzip import GZipMiddleware
 from framework.middleware.sessions import SessionMiddleware
 from framework.middleware.timeout import TimeoutMiddleware
@@ -68,6 +78,23 @@ def test_an_order_that_cannot_work_is_refused(order: Any) -> None:
     text = str(caught.value)
     assert text.startswith(f"{name(inner)} stands outside of {name(outer)}: {order.reason}. ")
     assert f"Put {name(outer)} before {name(inner)} in the list of middleware" in text
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [
+        (READS_SESSION, SessionMiddleware),
+        (READS_USER, AuthenticationMiddleware),
+        (CHANGES_BODY, CompressMiddleware),
+        (CHANGES_BODY, GZipMiddleware),
+        (ETagMiddleware, CompressMiddleware),
+    ],
+)
+def test_the_tables_know_what_cannot_work(outer: Any, inner: Any) -> None:
+    """The other tests ask the tables; this one asks what they leave out."""
+    layer = layer_for(outer) if outer in TRAITS else Middleware(outer)
+    with pytest.raises(ValueError, match="stands outside of"):
+        check_stack([layer, Middleware(inner)])
 
 
 def name(layer: Middleware) -> str:

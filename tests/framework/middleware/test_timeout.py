@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from framework.applications import App
+from framework.background import BackgroundTask
 from framework.exceptions import HTTPException
 from framework.middleware import Middleware
 from framework.middleware.timeout import TimeoutMiddleware
@@ -21,7 +22,7 @@ from framework.responses import (
     StreamingResponse,
 )
 from framework.routing import Route, WebSocketRoute
-from framework.types import ASGIApp, Receive, Scope, Send
+from framework.types import ASGIApp, Message, Receive, Scope, Send
 from framework.websockets import WebSocket
 from tests.clients import ClientFactory
 from tests.framework.asgi import Channel, build_scope, call
@@ -71,6 +72,28 @@ async def test_what_is_in_time_is_not_touched() -> None:
     channel = await call(TimeoutMiddleware(PlainTextResponse("in time")), scope)
     assert channel.body == b"in time"
     assert scope == build_scope()
+
+
+async def test_background_work_after_the_response_may_take_longer() -> None:
+    done = anyio.Event()
+
+    async def work() -> None:
+        await anyio.sleep(3 * SHORT)
+        done.set()
+
+    app = PlainTextResponse("sent", background=BackgroundTask(work))
+    channel = await call(TimeoutMiddleware(app, SHORT), build_scope())
+    assert (channel.body, done.is_set()) == (b"sent", True)
+
+
+async def test_a_client_that_does_not_take_the_end_has_no_longer() -> None:
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            await anyio.sleep_forever()
+
+    app = TimeoutMiddleware(PlainTextResponse("never taken"), SHORT)
+    with anyio.fail_after(5), pytest.raises(TimeoutError, match="was not complete"):
+        await app(build_scope(), Channel(b"", stays=True).receive, send)
 
 
 async def test_an_error_in_time_passes() -> None:

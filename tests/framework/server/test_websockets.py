@@ -6,11 +6,22 @@ import contextlib
 import logging
 from typing import Any
 
+import anyio
 import pytest
 
+from framework.responses import PlainTextResponse
 from framework.server import websockets as module
+from framework.types import Receive, Scope, Send
 from framework.websockets import WebSocket, WebSocketDisconnect
-from tests.framework.websockets.serving import CONT, PING, PONG, TEXT, serve_endpoint, wait_until
+from tests.framework.websockets.serving import (
+    CONT,
+    PING,
+    PONG,
+    TEXT,
+    serve_app,
+    serve_endpoint,
+    wait_until,
+)
 
 
 async def echo(websocket: WebSocket[Any]) -> None:
@@ -26,6 +37,41 @@ def test_no_query_of_a_handshake_is_logged(caplog: pytest.LogCaptureFixture) -> 
         peer.send(TEXT, b"abc")
         assert peer.read_text() == "3"
     assert not [record for record in caplog.records if "accepted" in record.getMessage()]
+
+
+def test_a_refusal_with_a_body_is_an_answer_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def refuse(websocket: WebSocket[Any]) -> None:
+        await websocket.send_denial_response(PlainTextResponse("not you", 401))
+
+    with serve_endpoint(refuse, "hardened") as served:
+        peer = served.connect()
+        assert peer.status == 401
+        assert peer.data.endswith(b"not you")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_an_application_of_any_framework_is_told_that_its_client_was_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failures: list[Exception] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+        try:
+            while True:
+                await send({"type": "websocket.send", "text": "x"})
+                await anyio.sleep(0.01)
+        except Exception as exc:
+            failures.append(exc)
+            raise
+
+    with serve_app(app, "hardened") as served:
+        peer = served.connect()
+        peer.send(TEXT, b"\xff")
+        assert peer.read_closes() == [1007]
+        wait_until(lambda: failures)
+    assert isinstance(failures[0], OSError)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_a_few_pings_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -228,6 +228,31 @@ def test_cookies_are_kept_and_sent() -> None:
     assert sorted(client.get("/").text.split("; ")) == ["own=2", "seen=1"]
 
 
+class CallInSlot:
+    """Has its `__call__` in a slot, as the middleware of sentry-sdk."""
+
+    __slots__ = ("__call__",)
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self.__call__ = call
+
+
+async def serve_asgi3(scope: Scope, receive: Receive, send: Send) -> None:
+    await hello(scope, receive, send)
+
+
+def serve_asgi2(scope: Scope) -> Callable[[Receive, Send], Awaitable[None]]:
+    async def run(receive: Receive, send: Send) -> None:
+        await hello(scope, receive, send)
+
+    return run
+
+
+@pytest.mark.parametrize("call", [serve_asgi3, serve_asgi2])
+def test_an_app_may_have_its_call_in_a_slot(call: Callable[..., Any]) -> None:
+    assert TestClient(CallInSlot(call)).get("/").text == "hello"
+
+
 class Listener:
     """Listens for the disconnect while it answers."""
 

@@ -25,6 +25,7 @@ from tests.framework.websockets.serving import (
     TEXT,
     Endpoint,
     Served,
+    build_frame,
     serve_app,
     serve_endpoint,
     wait_until,
@@ -195,6 +196,58 @@ def test_a_client_that_has_gone_is_no_error(
         peer.close()
         assert ended.wait(5)
     assert not [record for record in caplog.records if record.exc_info]
+
+
+REFUSED: dict[str, tuple[bytes, dict[str, Any]]] = {
+    "unmasked": (b"\x81\x01a", {}),
+    "a code that is none": (build_frame(CLOSE, struct.pack("!H", 999)), {}),
+    "too large": (build_frame(BINARY, bytes(1001)), {"ws_max_size": 1000}),
+    "no pong": (b"", {"ws_ping_interval": 0.1, "ws_ping_timeout": 0.1}),
+}
+
+
+@pytest.mark.parametrize("way", ["send", "outbox", "leave"])
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_server_refuses_is_no_error_of_an_endpoint_that_does_not_read(
+    name: str, way: str, implementation: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = threading.Event()
+
+    async def endpoint(websocket: WebSocket[Any]) -> None:
+        try:
+            async with websocket.open(outbox=16 if way == "outbox" else None):
+                until = anyio.current_time() + (0.5 if way == "leave" else 5)
+                while anyio.current_time() < until:
+                    if way != "leave":
+                        await websocket.send_text("x")
+                    await anyio.sleep(0.01)
+        finally:
+            ended.set()
+
+    frame, settings = REFUSED[name]
+    with serve_endpoint(endpoint, implementation, **settings) as served:
+        peer = served.connect()
+        peer.socket.sendall(frame)
+        peer.read_closes()
+        assert ended.wait(3)
+    assert not list_tracebacks(caplog)
+
+
+@pytest.mark.parametrize("code", [-1, 0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 70000])
+def test_a_code_that_cannot_be_sent_is_an_error_and_closes_1011(
+    code: int, implementation: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def endpoint(websocket: WebSocket[Any]) -> None:
+        await websocket.accept()
+        if code % 2:
+            raise WebSocketException(code)
+        await websocket.close(code)
+
+    with serve_endpoint(endpoint, implementation) as served:
+        assert served.connect().read_closes() == [1011]
+    (record,) = list_tracebacks(caplog)
+    assert record.exc_info
+    assert str(record.exc_info[1]).startswith(f"code={code} cannot be sent")
 
 
 @pytest.mark.parametrize("way", ["receive", "send", "inbox"])

@@ -162,6 +162,17 @@ async def test_the_end_of_the_client_ends_a_block_that_waits_for_something_else(
     assert wire.closes == []
 
 
+async def test_an_error_of_a_block_that_has_to_end_is_not_lost(wire: Wire) -> None:
+    with anyio.fail_after(2), pytest.raises(LookupError, match="while it tidied up"):
+        async with wire.build().open(inbox=1, stop_on_disconnect=True):
+            wire.leave()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                raise LookupError("while it tidied up")
+    assert wire.closes == []
+
+
 async def test_an_outbox_does_not_wait_and_is_sent_before_the_close(wire: Wire) -> None:
     wire.stop_reading()
     websocket = wire.build()
