@@ -28,9 +28,10 @@ class SessionMiddleware:
 
     The cookie is signed, not encrypted: the client can read it, and can replay an old one until it
     expires, so keep no secrets in it and no right that has to be revocable. It is verified when the
-    session is first used and written when the session has changed, nested values included. A cookie
-    that is forged, expired, too large or malformed is an empty session. Options that browsers or
-    attackers make nothing of but harm are warned of in the log.
+    session is first used and written when the session has changed, nested values included; what a
+    request changed before it failed with a 500 is not. A cookie that is forged, expired, too large or
+    malformed is an empty session. Options that browsers or attackers make nothing of but harm are
+    warned of in the log.
 
     Args:
         secret_key: 16 bytes or more, which nobody can guess; or several, of which the first signs and all verify, so that a key
@@ -92,8 +93,7 @@ class SessionMiddleware:
         try:
             await self.app(scope, receive, sender)
         except BaseException:
-            # The 500 comes through here later: half of a change is not kept.
-            sender.session = None
+            sender.has_failed = True
             raise
 
     def is_secure(self, scope: Scope) -> bool:
@@ -123,7 +123,7 @@ class SessionMiddleware:
 class _Sender:
     """The `send` of one request: adds what the session asks for to the fields of the answer."""
 
-    __slots__ = ("middleware", "scope", "send", "session")
+    __slots__ = ("has_failed", "middleware", "scope", "send", "session")
 
     def __init__(
         self, middleware: SessionMiddleware, session: Session, scope: Scope, send: Send
@@ -132,6 +132,8 @@ class _Sender:
         self.session: Session | None = session
         self.scope = scope
         self.send = send
+        # The 500 of what fails comes through here as well: half of a change is not kept.
+        self.has_failed = False
 
     async def __call__(self, message: Message) -> None:
         session = self.session
@@ -143,7 +145,7 @@ class _Sender:
                 add_vary(headers, b"Cookie")
                 if all(name != b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"private"))
-            field = self._build_cookie(session)
+            field = None if self.has_failed else self._build_cookie(session)
             if field is not None:
                 headers.append((b"set-cookie", field.encode("latin-1")))
             # A message of its own: the application may send the same one to others.

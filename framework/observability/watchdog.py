@@ -115,11 +115,11 @@ class LoopWatchdog:
 
 
 def _report(frame: FrameType, seconds: float) -> None:
-    stack: list[dict[str, Any]] = list_stack(frame)
-    innermost = stack[-1]
+    frames: list[dict[str, Any]] = list_stack(frame)
+    innermost = frames[-1]
     _log.error(
         "event loop is blocked",
         blocked_seconds=round(seconds, 3),
         at=f"{innermost['file']}:{innermost['line']}",
-        stack=stack,
+        frames=frames,
     )

@@ -41,7 +41,7 @@ def test_a_blocked_loop_is_one_event_with_the_line_and_one_with_the_total(tmp_pa
         [end] = [event for event in service.events if event["event"] == "event loop goes on"]
         assert begin["level"] == "error"
         assert begin["at"] == f"{sample.__file__}:{BLOCKING_LINE}"
-        assert begin["stack"][-1]["function"] == "app"
+        assert begin["frames"][-1]["function"] == "app"
         assert 1.0 <= begin["blocked_seconds"] < 2.4
         assert 2.3 <= end["blocked_seconds"] < 4
         assert end["worker_slot"] == begin["worker_slot"]

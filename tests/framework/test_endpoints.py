@@ -39,7 +39,7 @@ def as_app(endpoint: Any, path: str = "/{name}", **options: Any) -> App:
 
 def test_each_method_is_answered_by_the_method_of_its_name(client_factory: ClientFactory) -> None:
     methods = {
-        method.lower(): functools.partial(answer_with, method)
+        method.lower(): staticmethod(functools.partial(answer_with, method))
         for method in METHODS
         if method != "HEAD"
     }

@@ -152,7 +152,8 @@ def test_the_count_is_written_at_the_end_of_the_process() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_does_not_say_it_again() -> None:
     lines = run(60, "if os.fork(): os.wait(); os._exit(0)")
-    assert len(lines) == LINES_OF_A_STORM
+    # From Python 3.12 on, that a process with threads is forked is a warning.
+    assert len([line for line in lines if "disk is slow" in line]) == LINES_OF_A_STORM
 
 
 def test_a_line_that_passes_costs_little(log: LogStream) -> None:

@@ -44,7 +44,7 @@ def test_a_block_is_reported_once_with_its_line_and_then_with_its_length(log: Lo
     assert begin["event"] == "event loop is blocked"
     assert begin["level"] == "error"
     assert begin["at"] == f"{__file__}:{line}"
-    assert begin["stack"][-1] == {"file": __file__, "line": line, "function": "block"}
+    assert begin["frames"][-1] == {"file": __file__, "line": line, "function": "block"}
     assert 0.2 <= begin["blocked_seconds"] <= 0.8
     assert end["event"] == "event loop goes on"
     assert 0.7 <= end["blocked_seconds"] < 3
@@ -64,7 +64,7 @@ def test_python_code_that_never_waits_is_seen_too(log: LogStream) -> None:
             pass
 
     run(spin)
-    assert log.lines()[0]["stack"][-1]["function"].endswith("spin")
+    assert log.lines()[0]["frames"][-1]["function"].endswith("spin")
 
 
 def test_a_loop_that_waits_is_not_blocked(log: LogStream) -> None:
