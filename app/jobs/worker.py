@@ -36,6 +36,13 @@ _waiting: Final = Gauge(
     f"Durable jobs that wait for a worker; {MAX_COUNTED} stands for as many or more.",
     multiprocess_mode="livemostrecent",  # each of them counts all
 )
+_given_up: Final = Gauge(
+    "jobs_given_up",
+    f"Durable jobs over which too many workers have died; {MAX_COUNTED} stands for as many or more.",
+    multiprocess_mode="livemostrecent",
+)
+
+_COUNTED: Final = {"ENQUEUED": _waiting, "MAX_RECOVERY_ATTEMPTS_EXCEEDED": _given_up}
 
 _log = get_logger(__name__)
 
@@ -106,7 +113,7 @@ class JobWorker:
             while not stop.wait(WATCH_SECONDS):
                 slots.check()
                 self._adopt_orphans(slots, own=slot)
-                self._count_waiting()
+                self._count_jobs()
                 if self._place is not None:
                     self._place.look(slot, slots)
         finally:
@@ -126,14 +133,15 @@ class JobWorker:
             "enable_otlp": self._has_spans,
         }
 
-    def _count_waiting(self) -> None:
+    def _count_jobs(self) -> None:
         now = time.monotonic()
         if now - self._counted_at >= COUNT_SECONDS:
             self._counted_at = now
-            found = DBOS.list_workflows(
-                status="ENQUEUED", limit=MAX_COUNTED, load_input=False, load_output=False
-            )
-            _waiting.set(len(found))
+            for status, gauge in _COUNTED.items():
+                found = DBOS.list_workflows(
+                    status=status, limit=MAX_COUNTED, load_input=False, load_output=False
+                )
+                gauge.set(len(found))
 
     def _adopt_orphans(self, slots: Slots, *, own: int) -> None:
         """Put the jobs of workers that are dead, and that nobody follows, back into the queue."""

@@ -125,7 +125,7 @@ def main() -> None:
         access_log=False,
         timeout_graceful_shutdown=1,
         ws_ping_interval=None,  # the clients answer none
-        **choose_protocol(HTTPTOOLS, HttpLimits()),
+        http=choose_protocol(HTTPTOOLS, HttpLimits()),
     )
     # What is measured is what is in use, not what waits for a collection.
     signal.signal(signal.SIGUSR1, lambda *_: gc.collect())

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.jobs.metrics import WorkerPlace
+from tests.e2e.jobs_sample import MAX_DEATHS
 from tests.e2e.service import find_free_port, wait_for
 from tests.e2e.test_jobs import Site, Worker, run_site
 from tests.e2e.test_metrics import Samples, add_up
@@ -90,6 +91,15 @@ def test_jobs_that_wait_are_counted(office: Office) -> None:
         office.site.start("count?total=30")
     wait_for(lambda: office.count("jobs_running", name="count") == 4, "four are executed")
     wait_for(lambda: office.count("jobs_waiting") == 2, "two wait")
+
+
+def test_a_job_that_is_given_up_is_counted(office: Office) -> None:
+    office.site.start("deadly")
+    for _ in range(MAX_DEATHS + 1):
+        assert office.site.work().process.wait(30) == -signal.SIGKILL
+    office.site.work().wait_until_up()
+    office.work()
+    wait_for(lambda: office.count("jobs_given_up") == 1, "it is given up")
 
 
 def test_when_a_worker_is_killed_another_serves_and_its_counts_stay(office: Office) -> None:
