@@ -15,6 +15,7 @@ from framework._exception_handler import (
 )
 from framework.datastructures import State, URLPath
 from framework.middleware import Middleware, _MiddlewareFactory
+from framework.middleware._entrance import Entrance
 from framework.middleware._stack import check_stack
 from framework.middleware.body_limit import RequestBodyLimitMiddleware, may_have_body
 from framework.middleware.errors import ServerErrorMiddleware
@@ -149,10 +150,10 @@ class App:
             middleware.append(inner)
             app = self.router
         for cls, args, kwargs in reversed(middleware):
-            app = _Entrance(cls(app, *args, **kwargs))
+            app = Entrance(cls(app, *args, **kwargs))
         cls, args, kwargs = outer
         # The first layer is given the `send` of the server, which need not be noted.
-        stack: ASGIApp = cls(app.app if isinstance(app, _Entrance) else app, *args, **kwargs)
+        stack: ASGIApp = cls(app.app if isinstance(app, Entrance) else app, *args, **kwargs)
         return stack
 
     @property
@@ -205,20 +206,6 @@ def _list_methods() -> list[object]:
 
 
 _METHODS = _list_methods()
-
-
-class _Entrance:
-    """Notes what a layer sends through: if it fails, that is where the error page is sent."""
-
-    __slots__ = ("app",)
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if INNER_SEND_SCOPE_KEY in scope:
-            scope[INNER_SEND_SCOPE_KEY][0] = send
-        return self.app(scope, receive, send)
 
 
 class _Core:

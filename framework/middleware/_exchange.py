@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextvars import Context
 from typing import Any
 
@@ -27,14 +27,15 @@ from framework.middleware._below import (
     is_cancellation,
     is_last,
 )
+from framework.middleware._shared_request import SharedRequest
 from framework.middleware._tasks import (
+    NO_REQUEST,
     SCOPES,
     Child,
     advance,
     find_context,
     find_scope,
     find_task,
-    wait_for,
 )
 from framework.requests import Request
 from framework.responses import Response
@@ -50,45 +51,6 @@ DispatchFunction = Callable[[Request[Any], RequestResponseEndpoint], Awaitable[R
 _NEW, _WAITING, _STREAMING, _FAILED, _OVER, _REPLYING, _ANSWERED = range(7)
 
 
-class SharedRequest(Request[Any]):
-    """The request of `dispatch`, whose body the application below can read as well."""
-
-    _is_started = False
-    _is_replayed = False
-
-    def rewind(self) -> None:
-        """Let another application read the body that one has read, if it is held."""
-        self._is_replayed = self._is_replayed and not hasattr(self, "_body")
-
-    async def receive_once(self) -> Message:
-        """Return the next message for the application below.
-
-        A body that was read here comes whole; one that was streamed here is empty.
-        """
-        if not self._is_replayed and (self._stream_consumed or hasattr(self, "_body")):
-            self._is_replayed = True
-            return {
-                "type": "http.request",
-                "body": getattr(self, "_body", b""),
-                "more_body": False,
-            }
-        if self._held:
-            message, *self._held = self._held
-        elif self._is_disconnected:
-            return {"type": "http.disconnect"}
-        else:
-            message = await self._receive()
-        if message["type"] == "http.disconnect":
-            self._is_disconnected = True
-        elif not message.get("more_body", False):
-            if not self._stream_consumed and not self._is_started:
-                # It came in one piece: keep it, then it can be read here after `call_next`.
-                self._body = message.get("body", b"")
-            self._stream_consumed = self._is_replayed = True
-        self._is_started = True
-        return message
-
-
 @types.coroutine
 def _switch(exchange: Exchange) -> Generator[Any, Any, Any]:
     """Stop `dispatch` in its `call_next`."""
@@ -96,29 +58,44 @@ def _switch(exchange: Exchange) -> Generator[Any, Any, Any]:
 
 
 @types.coroutine
-def _advance_here(exchange: Exchange, coroutine: Any, request: Any) -> Generator[Any, Any, Any]:
-    """Run `dispatch` up to its `call_next` (returns the exchange), or a coroutine to its end.
+def advance_here(
+    exchanges: Sequence[Exchange],
+    coroutine: Any,
+    request: Any = NO_REQUEST,
+    end: object = NO_REQUEST,
+) -> Generator[Any, Any, Any]:
+    """Run a coroutine to its end in the task of some exchanges, or until it yields `end`.
 
-    Differs from `advance` in what it knows: where it is, and when the application falls asleep.
+    Differs from `advance` in what it knows: where the exchanges are, and when they fall asleep.
     """
-    exchange.context = find_context()
     try:
-        while request is not exchange:
-            exchange.is_here = False
-            if exchange.phase == _WAITING and exchange.start is not None:
-                # The head goes out while the body is still being made.
-                exchange.fork(exchange.start)
+        if request is NO_REQUEST:
+            request = coroutine.send(None)
+        context = find_context()
+        while request is not end:
+            for exchange in exchanges:
+                exchange.context = context
+                exchange.is_here = False
+            for exchange in reversed(exchanges):
+                if exchange.phase == _WAITING and exchange.start is not None:
+                    # The head goes out while the body is still being made.
+                    exchange.fork(exchange.start)
             try:
                 answer = yield request
             except BaseException as exc:
-                exchange.is_here = True
+                _come_back(exchanges)
                 request = coroutine.throw(exc)
             else:
-                exchange.is_here = True
+                _come_back(exchanges)
                 request = coroutine.send(answer)
     except StopIteration as stop:
         return stop.value
-    return exchange
+    return end
+
+
+def _come_back(exchanges: Sequence[Exchange]) -> None:
+    for exchange in exchanges:
+        exchange.is_here = True
 
 
 class Exchange:
@@ -144,8 +121,10 @@ class Exchange:
         "task",
     )
 
-    # Set when they are needed: the context of the request, when it is first suspended; what the
-    # application and the reader of a stream have in common; the task of the reader; how it failed.
+    # Set when they are needed: `dispatch`, a coroutine that yields the exchange in `call_next`; the context
+    # of the request, when it is first suspended; what the application and the reader of a stream have in
+    # common; the task of the reader; how it failed.
+    steps: Any
     context: Context
     below: Below
     second_half: Child
@@ -179,36 +158,23 @@ class Exchange:
         self.beside: tuple[tuple[Below, Child], ...] = ()
         self.children: tuple[Child, ...] = ()
 
-    async def run(self, dispatch: DispatchFunction) -> None:
-        """Serve the request: `dispatch` up to its `call_next`, then the application to its end."""
-        steps: Any = dispatch(self.request, self.call_next)
-        if steps.__class__ is not types.CoroutineType:
-            steps = wait_for(steps)
-        self.steps = steps
-        error: BaseException | None = None
+    @property
+    def is_answered(self) -> bool:
+        """Whether nothing but tasks may be left."""
+        return self.phase >= _REPLYING
+
+    async def answer(self, response: Any) -> None:
+        """Send what `dispatch` has returned without the application."""
+        self.phase = _OVER
+        await self._reply(response)
+
+    async def end(self, error: BaseException | None, *, has_run: bool) -> None:
+        """End what is left; the application has returned or raised, or `dispatch` if it has not run."""
         try:
-            # PERF: here and below, the first step is made in place: mostly there is no other.
-            try:
-                answer = steps.send(None)
-                if answer is not self:
-                    answer = await _advance_here(self, steps, answer)
-            except StopIteration as stop:
-                answer = stop.value
-            if answer is not self:
-                self.phase = _OVER
-                await self._reply(answer)
-            else:
-                try:
-                    run: Any = self.app(self.request.scope, self.receive_below, self.send_below)
-                    if run.__class__ is not types.CoroutineType:
-                        run = wait_for(run)
-                    await _advance_here(self, run, run.send(None))
-                except StopIteration:
-                    pass
-                except BaseException as exc:
-                    error = exc
-                if error is not None or self.phase < _REPLYING:
-                    await self._finish(error)
+            if has_run and (error is not None or self.phase < _REPLYING):
+                await self._finish(error)
+            elif error is not None:
+                raise error
             if self.beside:
                 await self._end_beside()
         finally:

@@ -21,6 +21,7 @@ ROWS: Final = {
     "formparsers._headers": "multipart, 5 fields and 1 MB",
     "middleware._codings": "zstd of 1 KB of JSON",
     "middleware._exchange": "5 layers of BaseHTTPMiddleware",
+    "middleware.base": "5 layers of BaseHTTPMiddleware",
     "middleware._session_cookie": "session that is read",
     "middleware.compress": "gzip of 1 KB of JSON",
     "middleware.cors": "CORS",
