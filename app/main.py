@@ -49,7 +49,7 @@ def create_app(settings: Settings) -> App:
     if settings.debug or settings.demo:
         live = LiveEndpoints(
             channels=channels,
-            counter=SharedCounter(build_shared_folder(settings) / "counter"),
+            counter=SharedCounter(build_shared_folder(settings, "live") / "counter"),
             start_job=functools.partial(start_count, jobs),
             read_job=jobs.read,
         )

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
-import stat
-import tempfile
 import threading
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Final
 
 from app.jobs.engine import find_file
 from app.jobs.slots import Slots, borrow
+from framework.folders import build_private_path, make_private
 from framework.observability.exporter import MetricsServer, build_directory_renderer
 from framework.observability.logging import get_logger
 from framework.observability.metrics import http_metrics, mark_dead, use_directory
-
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder in it is private and checked
 
 _log = get_logger(__name__)
 
@@ -39,8 +33,7 @@ class WorkerPlace:
         file = find_file(url)
         place = url if file is None else str(file.absolute())
         name = hashlib.sha256(place.encode()).hexdigest()[:16]
-        parent = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
-        self.folder = parent / f"jobs-{name}-{os.getuid()}"
+        self.folder = build_private_path(f"jobs-{name}")
         self._host = host
         self._port = port
         self._server: MetricsServer | None = None
@@ -52,7 +45,7 @@ class WorkerPlace:
         Raises:
             RuntimeError: the folder is not private to this user.
         """
-        self._create()
+        make_private(self.folder)
         others = self._list_numbers("") - {number}
         with ExitStack() as stack:
             # All at once: as long as they are held, none of them can come to life.
@@ -96,13 +89,3 @@ class WorkerPlace:
     def _list_numbers(self, prefix: str) -> set[int]:
         ends = {path.stem.rpartition("_")[2] for path in self.folder.glob(f"{prefix}*.db")}
         return {int(end) for end in ends if end.isdecimal()}
-
-    def _create(self) -> None:
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        found = self.folder.lstat()
-        is_private = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
-        # APPSEC: in a folder that all users share, another one may have made it first.
-        if not is_private or found.st_uid != os.getuid():
-            raise RuntimeError(
-                f"{str(self.folder)!r} is not a folder that only this user can read: remove it"
-            )

@@ -16,14 +16,13 @@ import fcntl
 import mmap
 import os
 import secrets
-import stat
 import struct
 import time
 import zlib
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-__all__ = ["EventLog", "Record", "make_private"]
+__all__ = ["EventLog", "Record"]
 
 # The header: numbers of 8 bytes at these places. HEAD and TAIL are counted in bytes since the first log.
 _MARK, _CAPACITY, _HEAD, _TAIL, _LAST_ID, _MEMBERS, _RETIRED = range(7)
@@ -218,25 +217,6 @@ class EventLog:
 
     def _unlock(self) -> None:
         fcntl.flock(self._file, fcntl.LOCK_UN)
-
-
-def make_private(folder: Path) -> None:
-    """Make a folder that only this user can use, or see that it is one.
-
-    Raises:
-        RuntimeError: others can use it.
-        OSError: it cannot be made.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    is_private = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
-    # APPSEC: in a folder that all users share, another one may have made it first.
-    if not is_private or found.st_uid != os.getuid():
-        raise RuntimeError(
-            f"{str(folder)!r} is not a folder that only this user can use: remove it"
-        )
 
 
 def _build_path(folder: Path, number: int) -> Path:

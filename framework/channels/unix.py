@@ -33,10 +33,11 @@ from framework._defaults import (
     MAX_CHANNEL_EVENT_BYTES,
 )
 from framework.channels._hub import Hub
-from framework.channels._log import EventLog, Record, make_private
+from framework.channels._log import EventLog, Record
 from framework.channels.events import Event, decode_frame
 from framework.concurrency import file_threads
 from framework.exceptions import ChannelsUnavailable
+from framework.folders import make_private
 
 __all__ = ["UnixBackend", "build"]
 

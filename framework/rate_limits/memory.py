@@ -15,7 +15,6 @@ import mmap
 import os
 import re
 import secrets
-import stat
 import struct
 import sys
 import tempfile
@@ -33,11 +32,11 @@ from framework._defaults import (
     RATE_LIMIT_LOCK_SECONDS,
 )
 from framework.concurrency import file_threads
+from framework.folders import build_private_path, make_private
 from framework.rate_limits.rules import Bucket, StoreUnavailable, Verdict, decide
 
 __all__ = ["SharedMemoryStore"]
 
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder in it is private and checked
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 # The file: a mark, a secret, then sets of slots. A slot: digest of a key, time in microseconds.
@@ -191,7 +190,10 @@ class SharedMemoryStore:
         with _threads_lock:
             if self._map is not None:
                 return
-            directory = _make_private_folder() if self.directory is None else self.directory
+            directory = self.directory
+            if directory is None:
+                directory = build_private_path("rate-limits")
+                make_private(directory)
             name = _name_after_command() if self.name is None else self.name
             # The size is part of the name: another one is another file.
             path = directory / f"{name}-{self._sets * _SLOTS_IN_SET}.rates"
@@ -226,19 +228,6 @@ def _find_victim(memory: mmap.mmap, place: int, now: int) -> int:
         if level < lowest:
             best, lowest = slot, level
     return best
-
-
-def _make_private_folder() -> Path:
-    parent = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
-    path = parent / f"rate-limits-{os.getuid()}"
-    with contextlib.suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-    found = path.lstat()
-    is_private = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
-    # APPSEC: in a folder that all users share, another one may have made it first.
-    if not is_private or found.st_uid != os.getuid():
-        raise RuntimeError(f"{str(path)!r} is not a folder that only this user can read: remove it")
-    return path
 
 
 def _name_after_command() -> str:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import re
 import shutil
-import stat
-import tempfile
-from pathlib import Path
 from typing import Final
+
+from framework.folders import build_private_path, make_private
 
 __all__ = ["RunDirectory"]
 
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder in it is private and checked
 _MAX_MASTERS: Final = 8
 
 
@@ -28,8 +25,7 @@ class RunDirectory:
 
     def __init__(self, name: str) -> None:
         safe = re.sub(r"[^A-Za-z0-9.-]+", "_", name)
-        parent = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
-        self.path = parent / f"{safe}-{os.getuid()}"
+        self.path = build_private_path(safe)
         self._locks: dict[int, int] = {}
 
     def claim(self) -> int:
@@ -38,7 +34,7 @@ class RunDirectory:
         Raises:
             RuntimeError: the folder is not private to this user, or too many masters use it.
         """
-        self._create()
+        make_private(self.path)
         numbers = [number for number in range(_MAX_MASTERS) if self._lock(number)]
         if not numbers:
             raise RuntimeError(
@@ -56,17 +52,6 @@ class RunDirectory:
             shutil.rmtree(self.path, ignore_errors=True)
         for number in list(self._locks):
             self._unlock(number)
-
-    def _create(self) -> None:
-        with contextlib.suppress(FileExistsError):
-            self.path.mkdir(mode=0o700)
-        found = self.path.lstat()
-        private = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
-        # APPSEC: in a folder that all users share, another one may have made it first.
-        if not private or found.st_uid != os.getuid():
-            raise RuntimeError(
-                f"{str(self.path)!r} is not a folder that only this user can read: remove it"
-            )
 
     def _lock(self, number: int) -> bool:
         lock = os.open(self.path / f"master-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)

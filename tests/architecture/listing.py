@@ -25,6 +25,7 @@ CORE: Final = (
     "framework._utils",
     "framework.convertors",
     "framework.concurrency",
+    "framework.folders",
     "framework.background",
     "framework.tasks.*",
     # L2, data

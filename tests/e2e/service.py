@@ -69,7 +69,7 @@ class Service:
         self.port = find_free_port()
         self.metrics_port = find_free_port()
         self.folder = folder
-        self._places = [f"*-{self.port}", f"*-{self.port}-shared"]
+        self._places = [f"*-{self.port}", f"*-{self.port}-channels", f"*-{self.port}-live"]
         if env is not None and "UDS" in env:
             self._places.append(re.sub(r"[^A-Za-z0-9.-]+", "_", env["UDS"]))
         self.answered = 0

@@ -6,6 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from framework.folders import make_private
+
 __all__ = ["SharedCounter"]
 
 
@@ -13,7 +15,7 @@ class SharedCounter:
     """A number in a file. Its methods block for the time of a file operation.
 
     Args:
-        path: the file; it is made when it is not there, and its folder too.
+        path: the file; it is made when it is not there, and its folder too, which nobody else can use.
     """
 
     def __init__(self, path: Path) -> None:
@@ -21,7 +23,7 @@ class SharedCounter:
 
     def add(self, number: int) -> int:
         """Add to the number and return it. No two processes see the same one after adding 1."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.path.parent)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # released with the descriptor

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from framework.channels import _log
-from framework.channels._log import EventLog, make_private
+from framework.channels._log import EventLog
 
 CAPACITY = 1000
 
@@ -156,20 +156,6 @@ def test_a_file_that_is_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "events-1.log").write_bytes(bytes(10_000))
     with pytest.raises(RuntimeError, match="no log of channels: remove it"):
         EventLog.open_latest(tmp_path, CAPACITY)
-
-
-def test_a_folder_of_others_is_refused(tmp_path: Path) -> None:
-    make_private(tmp_path / "a" / "b")
-    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
-    (tmp_path / "open").mkdir(mode=0o755)
-    with pytest.raises(RuntimeError, match="only this user"):
-        make_private(tmp_path / "open")
-    (tmp_path / "link").symlink_to(tmp_path / "a")
-    with pytest.raises(RuntimeError, match="only this user"):
-        make_private(tmp_path / "link")
-    (tmp_path / "file").touch()
-    with pytest.raises(RuntimeError, match="only this user"):
-        make_private(tmp_path / "file")
 
 
 def test_no_file_is_left_open(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from framework.rate_limits import Bucket, RateLimit, SharedMemoryStore, StoreUnavailable, memory
+from framework import folders
+from framework.rate_limits import Bucket, RateLimit, SharedMemoryStore, StoreUnavailable
 from tests.framework.rate_limits.workers import run_all, run_workers
 
 pytestmark = pytest.mark.anyio
@@ -267,7 +268,7 @@ def test_a_full_disk_is_an_error_at_the_start_and_leaves_nothing(tmp_path: Path)
 
 def test_by_default_workers_of_one_command_share_a_private_folder(tmp_path: Path) -> None:
     code = (
-        f"memory._MEMORY = Path({str(tmp_path)!r}); "
+        f"folders._MEMORY = Path({str(tmp_path)!r}); "
         "result = run(SharedMemoryStore(), 'key', 3, 3600, 2)"
     )
     with run_workers(2, tmp_path) as workers:
@@ -282,9 +283,9 @@ def test_by_default_workers_of_one_command_share_a_private_folder(tmp_path: Path
 async def test_a_folder_that_others_can_read_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "_MEMORY", tmp_path)
+    monkeypatch.setattr(folders, "_MEMORY", tmp_path)
     (tmp_path / f"rate-limits-{os.getuid()}").mkdir(mode=0o755)
-    with pytest.raises(RuntimeError, match="only this user can read: remove it"):
+    with pytest.raises(RuntimeError, match="only this user can use: remove it"):
         await SharedMemoryStore().open()
 
 

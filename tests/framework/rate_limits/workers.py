@@ -13,6 +13,7 @@ _WORKER = """
 import sys, time
 from pathlib import Path
 import anyio
+from framework import folders
 from framework.rate_limits import Bucket, RateLimit, SharedMemoryStore, StoreUnavailable, memory
 
 def open_store(name, **options):

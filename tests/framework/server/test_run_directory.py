@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from framework.server import run_directory
+from framework import folders
 from framework.server.run_directory import RunDirectory
 
 
 @pytest.fixture(autouse=True)
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(run_directory, "_MEMORY", tmp_path)
+    monkeypatch.setattr(folders, "_MEMORY", tmp_path)
     return tmp_path
 
 
@@ -46,7 +46,7 @@ def test_a_link_to_somewhere_else_is_refused(memory: Path) -> None:
 def test_without_memory_it_is_in_the_temporary_folder(
     memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_directory, "_MEMORY", memory / "missing")
+    monkeypatch.setattr(folders, "_MEMORY", memory / "missing")
     monkeypatch.setattr("tempfile.tempdir", str(memory / "tmp"))
     (memory / "tmp").mkdir()
     assert RunDirectory("service").path.parent == memory / "tmp"
