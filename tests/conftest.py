@@ -26,7 +26,7 @@ IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 settings.register_profile(
     "local", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile("ci", settings.get_profile("local"), max_examples=300, derandomize=True)
+settings.register_profile("ci", settings.get_profile("local"), max_examples=150, derandomize=True)
 settings.load_profile("ci" if IN_CI else "local")
 
 
