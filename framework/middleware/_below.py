@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterable
 from typing import Any
 
 import anyio
@@ -213,16 +213,22 @@ class _Body:
 class BelowResponse(Response):
     """What `call_next` returns: status, headers and `body_iterator` may be changed before it is sent.
 
-    `start` is the message that began the response. `source` gives the body: the message that is all of
-    it, or `Below` for a stream.
+    `start` is the message that began the response; `status` and `headers` are its own or what a middleware
+    below has made of them. `source` gives the body: the message that is all of it, or `Below` for a stream.
     """
 
     background: BackgroundTask | None
     _body: AsyncIterable[Any] | None
 
-    def __init__(self, start: Message, source: Below | Message) -> None:
-        self.status_code = start["status"]
-        self.raw_headers = list(start.get("headers", ()))
+    def __init__(
+        self,
+        start: Message,
+        source: Below | Message,
+        status: int,
+        headers: Iterable[tuple[bytes, bytes]],
+    ) -> None:
+        self.status_code = status
+        self.raw_headers = list(headers)
         self.start = start
         self.source = source
         self.background = self._body = None
@@ -274,3 +280,8 @@ class BelowResponse(Response):
                 with anyio.CancelScope(shield=True):
                     await aclose()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def build_response(start: Message, source: Below | Message) -> BelowResponse:
+    """Return a response as the application below has begun it."""
+    return BelowResponse(start, source, start["status"], start.get("headers", ()))

@@ -24,6 +24,7 @@ from framework.middleware._below import (
     Below,
     BelowResponse,
     Unwind,
+    build_response,
     is_cancellation,
     is_last,
 )
@@ -131,26 +132,30 @@ class Exchange:
     failure: BaseException | None
     # Whether what runs now runs in the task of the request.
     is_here: bool
+    task: Any
+    outer_scope: object
 
     def __init__(
-        self, app: ASGIApp, request: SharedRequest, send: Send, group: TaskGroup | None
+        self,
+        app: ASGIApp,
+        request: SharedRequest,
+        send: Send,
+        group: TaskGroup | None,
+        outer: Exchange | None,
     ) -> None:
         self.app = app
         self.request = request
         self.send = send
         self.group = group
-        # The middleware right above this one, when it is of this kind.
-        outer = getattr(send, "__self__", None)
-        self.outer: Exchange | None = outer if outer.__class__ is Exchange else None
-        self.task: Any = None
-        self.outer_scope: object = None
-        if group is not None:
-            self.outer_scope = find_scope(None)
-        elif SCOPES:
-            if self.outer is not None and self.outer.is_here:
-                self.task = self.outer.task
-            self.task = self.task or find_task()
-            self.outer_scope = find_scope(self.task)
+        # That of the middleware right above, which waits in `call_next` and outside of any new scope.
+        self.outer = outer
+        if outer is not None:
+            self.task = outer.task
+            self.outer_scope = outer.outer_scope
+        else:
+            self.task = find_task() if SCOPES and group is None else None
+            is_known = self.task is not None or group is not None
+            self.outer_scope = find_scope(self.task) if is_known else None
         self.phase = _NEW
         self.is_here = True
         self.start: Message | None = None
@@ -192,7 +197,7 @@ class Exchange:
         if phase == _WAITING:
             value: object = error or RuntimeError("No response returned.")
             if self.start is not None and error is None:
-                value = BelowResponse(self.start, EMPTY_BODY)
+                value = build_response(self.start, EMPTY_BODY)
             await self._reply(await advance(self.steps, value))
             return
         if error is not None and is_cancellation(error):
@@ -247,7 +252,7 @@ class Exchange:
             raise
         if below.start is None:
             raise below.error or RuntimeError("No response returned.")
-        return BelowResponse(below.start, below)
+        return build_response(below.start, below)
 
     async def _run_beside(self, below: Below) -> None:
         error: BaseException | None = None
@@ -271,7 +276,7 @@ class Exchange:
         return below
 
     async def _run_second_half(self) -> None:
-        response = BelowResponse(self.below.start or {}, self.below)
+        response = build_response(self.below.start or {}, self.below)
         try:
             await self._reply(await advance(self.steps, response))
         except BaseException as exc:
@@ -314,7 +319,7 @@ class Exchange:
             await self.fork(start).send(message)
             return
         exchange = self
-        response = BelowResponse(start, message)
+        response = build_response(start, message)
         try:
             while True:
                 exchange.phase = _REPLYING
@@ -328,15 +333,14 @@ class Exchange:
                     await exchange._reply(answer)
                     break
                 status, headers = response.status_code, response.raw_headers
-                start = {**start, "status": status, "headers": headers}
                 outer = exchange.outer
                 if outer is None or not outer.is_here or outer.phase != _WAITING or outer.start:
-                    await exchange.send(start)
+                    await exchange.send({**start, "status": status, "headers": headers})
                     await exchange.send(message)
                     break
                 # PERF: the next middleware waits for a response: here it is, without two sends.
                 exchange = outer
-                response = BelowResponse(start, message)
+                response = BelowResponse(start, message, status, headers)
             exchange.phase = _ANSWERED
         except (Exception, Unwind) as exc:  # `Unwind`: a middleware further out has failed
             exchange.phase = _FAILED

@@ -58,13 +58,15 @@ async def _serve(
     its `send` lets them go on. Last they are ended, from the innermost outwards.
     """
     exchanges: list[Exchange] = []
+    exchange: Exchange | None = None
     error: BaseException | None = None
     has_run = False
     while True:
-        exchange = Exchange(layer.app, SharedRequest(scope, receive, send), send, group)
+        request = SharedRequest(scope, receive, send)
+        exchange = Exchange(layer.app, request, send, group, exchange)
         exchanges.append(exchange)
         try:
-            steps: Any = layer.dispatch_func(exchange.request, exchange.call_next)
+            steps: Any = layer.dispatch_func(request, exchange.call_next)
             if steps.__class__ is not CoroutineType:
                 steps = wait_for(steps)
             exchange.steps = steps
@@ -78,10 +80,7 @@ async def _serve(
             error = exc
             break
         if answer is not exchange:
-            try:
-                await advance_here(exchanges, exchange.answer(answer))
-            except BaseException as exc:
-                error = exc
+            error = await _try(exchanges, exchange.answer(answer))
             break
         below: Any = exchange.app
         if below.__class__ is Entrance:
@@ -116,18 +115,22 @@ async def _run(exchanges: list[Exchange]) -> BaseException | None:
     return None
 
 
+async def _try(exchanges: list[Exchange], coroutine: Any) -> BaseException | None:
+    """Run a coroutine to its end; return what it raises."""
+    try:
+        await advance_here(exchanges, coroutine)
+    except BaseException as exc:
+        return exc
+    return None
+
+
 async def _end(exchanges: list[Exchange], error: BaseException | None, *, has_run: bool) -> None:
     """End exchanges from the innermost outwards; the error of one is that of the application above."""
     try:
         while exchanges:
             exchange = exchanges.pop()
             if error is not None or not exchange.is_answered or exchange.children:
-                ending = exchange.end(error, has_run=has_run)
-                error = None
-                try:
-                    await advance_here(exchanges, ending)
-                except BaseException as exc:
-                    error = exc
+                error = await _try(exchanges, exchange.end(error, has_run=has_run))
             has_run = True
         if error is not None:
             raise error
