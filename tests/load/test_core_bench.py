@@ -14,7 +14,7 @@ from load.bench.controller import OWN, Plan, Results, Worker, measure
 from load.bench.core.cases import list_cases
 from load.bench.core.command import SUITE, choose_rows
 from load.bench.core.kit import LIBRARIES
-from load.bench.core.report import find_added, format_core_report, judge_core
+from load.bench.core.report import find_added, find_undisturbed, format_core_report, judge_core
 
 PYTHONS = dict.fromkeys(LIBRARIES, Path(sys.executable))
 CASES = {case.name: case for case in list_cases()}
@@ -128,6 +128,7 @@ def test_what_a_row_adds_is_the_difference_to_another() -> None:
     results.samples[OWN][LAYERS] = [20.0, 22.5, 40.0]
     results.samples[OWN]["text"] = [1.0, 2.0, 20.0]
     assert find_added(results, OWN, CASES[LAYERS]) == 20.0
+    assert find_undisturbed(results, OWN, CASES[LAYERS]) == 21.25 - 1.5
     results.samples[OWN][LAYERS] = [23.0] * 3
     results.samples[OWN]["text"] = [2.0] * 3
     (missed,) = [bar for bar in judge_core(results) if bar.unit == " µs" and not bar.is_met]
