@@ -5,10 +5,13 @@ The queue is that of DBOS Transact; README.md tells why.
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import logging
+import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,19 +51,38 @@ def find_file(url: str) -> Path | None:
 def prepare(url: str) -> None:
     """Make the database and its tables, or bring them up to date; blocks.
 
+    Processes that start together may all do so: with SQLite one after the other, a server sees to it.
+
     Raises:
         OSError: the folder of a SQLite file cannot be made.
     """
     file = find_file(url)
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+    if file is None:
+        DBOS.migrate(url)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _lock_folder(file.parent):
         connection = sqlite3.connect(file, timeout=_BUSY_SECONDS)
         try:
             # Readers and the one writer do not wait for each other; the file remembers it.
             connection.execute("PRAGMA journal_mode=WAL")
         finally:
             connection.close()
-    DBOS.migrate(url)
+        DBOS.migrate(url)
+
+
+@contextmanager
+def _lock_folder(folder: Path) -> Iterator[None]:
+    """Be alone among those that prepare a file there.
+
+    SQLite does not wait when two processes turn a new file to WAL: one has "database is locked" at once.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # released with the descriptor
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def publish_pool(library: Any, count_calls: Callable[[], int] | None = None) -> None:

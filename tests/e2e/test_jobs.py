@@ -60,9 +60,13 @@ class Worker:
 
     def wait_until_up(self) -> str:
         """Return the name under which it works."""
-        wait_for(lambda: self.named("job worker is up"), "the worker is up")
+        wait_for(self._is_up_or_ended, "the worker is up")
+        assert self.named("job worker is up"), self._output.read_text()
         name: str = self.named("job worker is up")[0]["worker"]
         return name
+
+    def _is_up_or_ended(self) -> bool:
+        return bool(self.named("job worker is up")) or self.process.poll() is not None
 
     def kill(self) -> None:
         self.process.kill()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import anyio
 import pytest
 
-from app.jobs.engine import find_file
+from app.jobs.engine import find_file, prepare
 from app.jobs.slots import MAX_WORKERS, FileSlots, borrow, claim_slot
 from app.jobs.starting import start_count
 from app.jobs.states import JobState
@@ -82,6 +84,21 @@ def test_a_service_without_jobs_makes_no_file(file: Path, client_factory: Client
     with client_factory(create_app(Settings(jobs_url=f"sqlite:///{file}"))) as client:
         assert client.get("/livez").status_code == 200
     assert not file.parent.exists()
+
+
+def test_many_prepare_a_new_file_at_once(tmp_path: Path) -> None:
+    count = 8
+    barrier = threading.Barrier(count)
+
+    def open_together(url: str) -> None:
+        barrier.wait(10)
+        prepare(url)
+
+    with ThreadPoolExecutor(count) as threads:
+        for number in range(30):
+            url = f"sqlite:///{tmp_path / str(number) / 'jobs.sqlite'}"
+            for opening in [threads.submit(open_together, url) for _ in range(count)]:
+                opening.result()
 
 
 def test_files_and_servers_are_told_apart() -> None:
