@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +13,7 @@ from tests.compat.cases.responses import build_endpoint
 from tests.compat.harness import Case, Request
 
 FOLDER: Final = Path(tempfile.mkdtemp(prefix="compat-files-"))
+atexit.register(shutil.rmtree, FOLDER)
 SIZES: Final = {"small.txt": 50, "empty.bin": 0, "chunk.bin": 65_536, "large.bin": 150_000}
 MODIFIED: Final = 1_700_000_000
 MODIFIED_FIELD: Final = "Tue, 14 Nov 2023 22:13:20 GMT"
