@@ -13,6 +13,7 @@ else:
 
 from framework._http.cookies import parse_cookies
 from framework.datastructures import URL, Address, Headers, QueryParams, State
+from framework.exceptions import MissingMiddleware
 from framework.types import Receive, Scope, URLPathProvider
 
 # Where a response that watches its client puts what it shares `receive` by: `responses._watching`.
@@ -123,7 +124,7 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
 
     @property
     def session(self) -> dict[str, Any]:
-        """The session. Raises `RuntimeError` without a `SessionMiddleware`."""
+        """The session. Raises `MissingMiddleware` without a `SessionMiddleware`."""
         session: dict[str, Any] = self._provided("session", "SessionMiddleware")
         mark_accessed = getattr(session, "mark_accessed", None)
         if mark_accessed is not None:
@@ -132,21 +133,19 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
 
     @property
     def auth(self) -> Any:
-        """The credentials. Raises `RuntimeError` without an `AuthenticationMiddleware`."""
+        """The credentials. Raises `MissingMiddleware` without an `AuthenticationMiddleware`."""
         return self._provided("auth", "AuthenticationMiddleware")
 
     @property
     def user(self) -> Any:
-        """The user. Raises `RuntimeError` without an `AuthenticationMiddleware`."""
+        """The user. Raises `MissingMiddleware` without an `AuthenticationMiddleware`."""
         return self._provided("user", "AuthenticationMiddleware")
 
     def _provided(self, key: str, middleware: str) -> Any:
         try:
             return self.scope[key]
         except KeyError:
-            raise RuntimeError(
-                f"request.{key} needs {middleware} in the app's middleware"
-            ) from None
+            raise MissingMiddleware(key, middleware) from None
 
     @property
     def state(self) -> StateT:

@@ -16,6 +16,7 @@ Exception
  x RangeNotSatisfiable        a `Range` field whose ranges lie beyond the end: 416
  x ChannelsUnavailable        an event could not be published in time
 RuntimeError
+ x MissingMiddleware          what a middleware provides is read without it (also an `AssertionError`)
  x WebSocketDisconnected      a WebSocket is used before it is open or after its end
 UserWarning
  x StarletteDeprecationWarning
@@ -34,6 +35,7 @@ __all__ = [
     "HTTPException",
     "JSONDecodeError",
     "MalformedRangeHeader",
+    "MissingMiddleware",
     "NoMatchFound",
     "RangeNotSatisfiable",
     "RequestBodyTooLarge",
@@ -175,6 +177,16 @@ class WebSocketDisconnect(Exception):
     def __init__(self, code: int = 1000, reason: str | None = None) -> None:
         self.code = code
         self.reason = reason or ""
+
+
+class MissingMiddleware(RuntimeError, AssertionError):
+    """A connection has no `key`, such as `session`, since the `middleware` that provides it is not there.
+
+    It is an `AssertionError` too: applications catch that to find out whether there are sessions.
+    """
+
+    def __init__(self, key: str, middleware: str) -> None:
+        super().__init__(f"request.{key} needs {middleware} in the app's middleware")
 
 
 class WebSocketDisconnected(RuntimeError):

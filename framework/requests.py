@@ -68,7 +68,7 @@ async def empty_receive() -> NoReturn:
 async def empty_send(message: Message) -> NoReturn:
     """Stand in for `send` where a request was made without one."""
     raise RuntimeError(
-        f"This request was created without `send`: {message['type']!r} cannot be sent"
+        f"Send channel has not been made available: {message['type']!r} needs Request(..., send=send)"
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 _MAX_CACHED_HOSTS: Final = 256
 _MAX_PORT: Final = 65535
+_MAX_PORT_DIGITS: Final = 5
 
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", re.ASCII)
 
@@ -21,32 +22,32 @@ _HOST = re.compile(
              | (?-i:v) [0-9a-f]+ \. [a-z0-9\-._~!$&'()*+,;=:]+  # a future address family
            ) \]
     )
-    (?: : (?: 0* (?P<port> [0-9]{1,5} ) )? )?
+    (?: : (?P<port> [0-9]* ) )?
     """,
     re.IGNORECASE | re.ASCII | re.VERBOSE,
 )
 
 
 class ParsedHost(NamedTuple):
-    """A host as the client wrote it, with the brackets of an IP literal, and its port if given."""
+    """A host with the brackets of an IP literal, its port if given, and both as they stand in a URL.
+
+    Host and authority are as the client wrote them.
+    """
 
     host: str
     port: int | None
-
-    @property
-    def authority(self) -> str:
-        """Host and port as they stand in a URL."""
-        return self.host if self.port is None else f"{self.host}:{self.port}"
+    authority: str
 
 
 # PERF: clients of one service send few different hosts, and matching costs ten times the look-up.
 # The result is immutable and depends on the text alone.
 @lru_cache(maxsize=_MAX_CACHED_HOSTS)
-def find_host(value: str) -> ParsedHost | None:
+def find_host(value: str, *, any_port: bool = False) -> ParsedHost | None:
     """Return host and port of a `Host` field value, None when it is malformed.
 
     Whatever could move the path or the authority of a URL is malformed (slash, backslash, question
-    mark, hash, at sign, blank), and so is a port above 65535. An empty port counts as none.
+    mark, hash, at sign, blank), and so is a port above 65535, but for `any_port`: then it is left out.
+    An empty port counts as none.
     """
     match = _HOST.fullmatch(value)
     if match is None:
@@ -57,10 +58,12 @@ def find_host(value: str) -> ParsedHost | None:
             IPv6Address(ipv6)
         except AddressValueError:
             return None
-    port = None if digits is None else int(digits)
-    if port is not None and port > _MAX_PORT:
-        return None
-    return ParsedHost(host, port)
+    if not digits:
+        return ParsedHost(host, None, host)
+    significant = digits.lstrip("0") or "0"
+    if len(significant) > _MAX_PORT_DIGITS or int(significant) > _MAX_PORT:
+        return ParsedHost(host, None, host) if any_port else None
+    return ParsedHost(host, int(significant), f"{host}:{digits}")
 
 
 def is_private(host: str) -> bool:

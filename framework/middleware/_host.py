@@ -12,11 +12,12 @@ from framework.websockets import WebSocketClose
 _POLICY_VIOLATION = 1008
 
 
-def find_request_host(scope: Scope) -> ParsedHost | None:
+def find_request_host(scope: Scope, *, any_port: bool = False) -> ParsedHost | None:
     """Return the host of the request, None when there is no `Host` field, a malformed one, or two.
 
     One of more than `MAX_HOST_CHARACTERS` is malformed: no such host exists, and it is not remembered.
     Two are a way to show one host to a proxy and another to the application (RFC 9112 section 3.2).
+    With `any_port` one that there cannot be is left out.
     """
     found: bytes | None = None
     for name, value in scope["headers"]:
@@ -26,7 +27,7 @@ def find_request_host(scope: Scope) -> ParsedHost | None:
             found = value
     if found is None or len(found) > MAX_HOST_CHARACTERS:
         return None
-    return find_host(found.decode("latin-1"))
+    return find_host(found.decode("latin-1"), any_port=any_port)
 
 
 async def refuse_host(scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache, partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from framework._defaults import (
     COMPRESSION_LEVELS,
@@ -111,6 +111,9 @@ class CompressMiddleware:
         ValueError: an unknown coding or level, a negative size, something that is no media type.
     """
 
+    may_grow: ClassVar[bool] = False
+    """Whether a body is sent compressed also where that makes it larger."""
+
     def __init__(
         self,
         app: ASGIApp,
@@ -142,14 +145,19 @@ class CompressMiddleware:
         for name, value in scope["headers"]:
             if name == b"accept-encoding" and len(accepted) <= MAX_ACCEPT_ENCODING_CHARACTERS:
                 accepted = accepted + b"," + value if accepted else value
-        choice = choose_coding(accepted.decode("latin-1"), self.codings)
+        choice = self.choose(accepted.decode("latin-1"))
         coding = self._by_name.get(choice.coding or "")
-        compressing = _CompressingSend(self, choice, coding, scope["method"] == "HEAD", send)
+        is_head = scope.get("method") == "HEAD"
+        compressing = _CompressingSend(self, choice, coding, is_head, send)
         try:
             await self.app(scope, receive, compressing)
         finally:
             # A stream that was cut off keeps no compressor. What comes later is an error page.
             compressing.stream = None
+
+    def choose(self, accepted: str) -> Choice:
+        """Choose the coding for what a client accepts."""
+        return choose_coding(accepted, self.codings)
 
     def may_compress(self, status: int, fields: _Fields) -> bool:
         """Say whether a response may be compressed, as far as its head tells."""
@@ -254,7 +262,7 @@ class _CompressingSend:
             await self._continue(self.stream, message)
             return
         compressed = await self._run(coding.compress, body)
-        if len(compressed) < len(body) or must_encode:
+        if len(compressed) < len(body) or must_encode or self.middleware.may_grow:
             length = None if start.get("trailers", False) else len(compressed)
             fields = self._describe_coded(fields, length)
             message = {**message, "body": compressed}

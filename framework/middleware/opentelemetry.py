@@ -35,7 +35,8 @@ except ImportError as exc:
 
 __all__ = ["OpenTelemetryMiddleware"]
 
-# In the scope of the application: there is a span already. In the copy: the scope of the application.
+# In the scope of the application: there is a span already, or none is wanted. In the copy: the scope
+# of the application.
 _SCOPE_KEY: Final = "framework.opentelemetry"
 
 _KINDS: Final = frozenset({"http", "websocket"})
@@ -84,12 +85,16 @@ class OpenTelemetryMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
-        if kind not in _KINDS or _SCOPE_KEY in scope or self._is_excluded(scope):
+        if kind not in _KINDS or _SCOPE_KEY in scope:
             await self.app(scope, receive, send)
             return
+        # What is excluded here is excluded below, where a mounted application sees another URL.
         scope[_SCOPE_KEY] = True
         try:
-            await self._instrumented(_build_view(scope), receive, send)
+            if self._is_excluded(scope):
+                await self.app(scope, receive, send)
+            else:
+                await self._instrumented(_build_view(scope), receive, send)
         finally:
             scope.pop(_SCOPE_KEY, None)
 

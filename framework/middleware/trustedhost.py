@@ -74,7 +74,7 @@ class TrustedHostMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        parsed = find_request_host(scope)
+        parsed = find_request_host(scope, any_port=True)
         if parsed is None:
             await refuse_host(scope, receive, send)
             return

@@ -47,7 +47,7 @@ class Host(BaseRoute):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] not in ("http", "websocket"):
             return Match.NONE, {}
-        parsed = find_host(Headers(scope=scope).get("host", ""))
+        parsed = find_host(Headers(scope=scope).get("host", ""), any_port=True)
         found = None if parsed is None else self.host_regex.match(parsed.host.lower())
         params = None if found is None else convert_params(found, self.param_convertors)
         if params is None:

@@ -80,7 +80,9 @@ class AppCaller:
         """Return the response to an app that has ended before it sent any, or raise why."""
         if not self.raises:
             return httpx2.Response(500, stream=httpx2.ByteStream(b""), request=exchange.request)
-        raise error or AssertionError("The app returned without sending a response.")
+        raise error or AssertionError(
+            "TestClient did not receive any response: the app returned without sending one."
+        )
 
     def conclude(self, error: BaseException | None) -> None:
         """Raise what ended an app that had started its response."""

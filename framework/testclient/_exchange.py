@@ -141,18 +141,18 @@ class Exchange:
         if self.status is None:
             _fail("sent 'http.response.body' before 'http.response.start'")
         if self._has_body_ended:
-            _fail("sent 'http.response.body' after the last part of the body")
+            _fail("sent 'http.response.body' after body completed")
         self._has_body_ended = not message.get("more_body", False)
         chunk = bytes(message.get("body", b""))
         await self._deliver(chunk, is_last=self._has_body_ended and not self.expects_trailers)
 
     def _take_trailers(self, message: Message) -> None:
         if not self.expects_trailers:
-            _fail("sent 'http.response.trailers' without announcing trailers in the start message")
+            _fail("sent 'http.response.trailers' without declaring trailers in the start message")
         if not self._has_body_ended:
-            _fail("sent 'http.response.trailers' before the last part of the body")
+            _fail("sent 'http.response.trailers' before body completed")
         if self._complete.is_set():
-            _fail("sent 'http.response.trailers' after the last trailers")
+            _fail("sent 'http.response.trailers' after response completed")
         self.trailers.extend(message.get("headers", ()))
         if not message.get("more_trailers", False):
             self._complete.set()

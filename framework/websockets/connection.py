@@ -382,7 +382,7 @@ class WebSocketClose:
 
 
 def _refuse(message: Message, *expected: str) -> NoReturn:
-    names = " or ".join(repr(name) for name in expected)
+    names = " or ".join(f'"{name}"' for name in expected)
     raise RuntimeError(f"Expected ASGI message {names}, but got {message['type']!r}")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from framework import _defaults, requests
-from framework.exceptions import HTTPException
+from framework.exceptions import HTTPException, MissingMiddleware
 from framework.requests import (
     ClientDisconnect,
     HTTPConnection,
@@ -71,8 +71,9 @@ def test_what_middleware_provides_names_the_middleware_that_lacks(
     name: str, middleware: str
 ) -> None:
     request: Request[Any] = Request(build_scope())
-    with pytest.raises(RuntimeError, match=f"request.{name} needs {middleware}"):
+    with pytest.raises(MissingMiddleware, match=f"request.{name} needs {middleware}") as raised:
         getattr(request, name)
+    assert isinstance(raised.value, AssertionError), "as in Starlette"
     request.scope[name] = {"here": 1}
     assert getattr(request, name) == {"here": 1}
 

@@ -37,7 +37,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("value", "host", "port"), WELL_FORMED)
 def test_host_and_port_are_read(value: str, host: str, port: int | None) -> None:
-    assert find_host(value) == ParsedHost(host, port)
+    assert find_host(value) == ParsedHost(host, port, value.removesuffix(":"))
 
 
 @pytest.mark.parametrize("value", MALFORMED)
@@ -45,9 +45,17 @@ def test_malformed_is_none(value: str) -> None:
     assert find_host(value) is None
 
 
-def test_the_authority_is_what_stands_in_a_url() -> None:
-    assert ParsedHost("[::1]", 80).authority == "[::1]:80"
-    assert ParsedHost("example.org", None).authority == "example.org"
+@pytest.mark.parametrize("port", ["65536", "99999", "100000", "9" * 5000])
+def test_a_port_that_there_cannot_be_is_left_out_where_it_does_not_count(port: str) -> None:
+    found = find_host(f"example.org:{port}", any_port=True)
+    assert found == ParsedHost("example.org", None, "example.org")
+
+
+@pytest.mark.parametrize(
+    "value", [value for value in MALFORMED if "9" not in value and ":65" not in value]
+)
+def test_nothing_else_is_let_pass_with_any_port(value: str) -> None:
+    assert find_host(value, any_port=True) is None
 
 
 HOST_LIKE = st.text(alphabet="aZ0.-_~%[]:v1f@/?#\\, \t\n&=;\xe9", max_size=24) | st.text(
@@ -78,7 +86,7 @@ def test_stricter_than_starlette_but_for_an_empty_port(value: str) -> None:
 @given(st.from_regex(r"\A[a-zA-Z0-9.-]{1,20}\Z"), st.none() | st.integers(0, 65535))
 def test_usual_hosts_are_well_formed(host: str, port: int | None) -> None:
     value = host if port is None else f"{host}:{port}"
-    assert find_host(value) == ParsedHost(host, port)
+    assert find_host(value) == ParsedHost(host, port, value)
 
 
 @pytest.mark.parametrize(

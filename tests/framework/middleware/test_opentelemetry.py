@@ -187,6 +187,12 @@ async def test_urls_can_be_left_out(recorder: Recorder, excluded: Any) -> None:
     assert recorder.take_span().name == "GET /"
 
 
+async def test_what_is_left_out_is_left_out_by_one_below(recorder: Recorder) -> None:
+    app = OpenTelemetryMiddleware(build_app(recorder), excluded_urls="/items", **recorder.options)
+    await call(app, build_scope("/items/1"))
+    assert recorder.exporter.get_finished_spans() == ()
+
+
 async def test_below_another_one_there_is_one_span(recorder: Recorder) -> None:
     await call(OpenTelemetryMiddleware(build_app(recorder), **recorder.options), build_scope("/"))
     assert recorder.take_span().name == "GET /"

@@ -38,7 +38,7 @@ HOST_FIELDS = [
     ("example.com:8000", True),
     ("example.com:", True),
     ("example.com.", False),
-    ("example.com:99999", False),
+    ("example.com:99999", True),
     ("example.com:80a", False),
     ("example.com.evil", False),
     ("evilexample.com", False),

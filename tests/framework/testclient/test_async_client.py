@@ -270,7 +270,7 @@ async def test_the_exception_of_the_app_is_raised_or_is_a_response(
 
 
 async def test_a_wrong_response_fails_the_test() -> None:
-    with pytest.raises(AssertionError, match="returned without sending a response"):
+    with pytest.raises(AssertionError, match="returned without sending one"):
         await AsyncTestClient(sends()).get("/")
     with pytest.raises(AssertionError, match=r"second 'http.response.start'"):
         await AsyncTestClient(sends(start(), start())).get("/")

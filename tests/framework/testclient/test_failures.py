@@ -67,14 +67,14 @@ TRAILERS = {"type": "http.response.trailers", "headers": []}
 @pytest.mark.parametrize(
     ("messages", "complaint"),
     [
-        ([], "returned without sending a response"),
+        ([], "TestClient did not receive any response"),
         ([body()], "'http.response.body' before 'http.response.start'"),
         ([start(), start()], "second 'http.response.start'"),
-        ([start(), body(), body()], "after the last part of the body"),
+        ([start(), body(), body()], "after body completed"),
         ([start(), {"type": "http.response.push"}], "sent 'http.response.push', which is no mess"),
-        ([start(), body(), TRAILERS], "without announcing trailers"),
-        ([start(trailers=True), TRAILERS], "trailers' before the last part"),
-        ([start(trailers=True), body(), TRAILERS, TRAILERS], "after the last trailers"),
+        ([start(), body(), TRAILERS], "without declaring trailers"),
+        ([start(trailers=True), TRAILERS], "trailers' before body completed"),
+        ([start(trailers=True), body(), TRAILERS, TRAILERS], "after response completed"),
         ([start(200, ("x-name", "text"))], r"header \('x-name', 'text'\); names and values are b"),  # type: ignore[arg-type]
     ],
 )
