@@ -192,7 +192,8 @@ class Exchange:
         phase = self.phase
         if phase == _STREAMING:
             self.below.end(error)
-        elif phase < _REPLYING:
+        elif phase != _ANSWERED:
+            # What comes now is an error page, also where another one was to send the answer of this.
             self.phase = _OVER
         if phase == _WAITING:
             value: object = error or RuntimeError("No response returned.")

@@ -85,6 +85,8 @@ class ServerErrorMiddleware:
                 if tracked.started or _is_of_outer_limit(exc, scope):
                     raise
                 await answer_refusal(exc, scope, receive, inner_send[0])
+                if not tracked.started:  # a layer has kept it
+                    await answer_refusal(exc, scope, receive, tracked)
         except Exception as exc:
             if not tracked.started and _is_of_outer_limit(exc, scope):
                 raise

@@ -52,6 +52,20 @@ class ReadJSON(BaseHTTPMiddleware):
         return await call_next(request)
 
 
+class PassOn(BaseHTTPMiddleware):
+    """Does nothing of its own, and raises when the application has answered."""
+
+    def __init__(self, app: ASGIApp, exc: Exception | None = None) -> None:
+        super().__init__(app)
+        self.exc = exc
+
+    async def dispatch(self, request: Request[Any], call_next: RequestResponseEndpoint) -> Response:
+        response = await call_next(request)
+        if self.exc is not None:
+            raise self.exc
+        return response
+
+
 class FailStart:
     """Middleware whose `send` fails with the start of any response."""
 
@@ -71,10 +85,11 @@ class FailStart:
 
 
 class KeepAll:
-    """Middleware that keeps what is sent, and has no time to pass it on when the application fails."""
+    """Middleware that keeps what is sent, and has no time to pass it on when something fails."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, exc: Exception | None = None) -> None:
         self.app = app
+        self.exc = exc
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kept: list[Message] = []
@@ -83,6 +98,8 @@ class KeepAll:
             kept.append(message)
 
         await self.app(scope, receive, keep)
+        if self.exc is not None:
+            raise self.exc
         for message in kept:
             await send(message)
 
@@ -144,6 +161,24 @@ async def test_an_http_exception_after_the_answer_is_raised() -> None:
     with pytest.raises(HTTPException):
         await app(build_scope(), channel.receive, channel.send)
     assert (channel.status, channel.body) == (200, b"home")
+
+
+@pytest.mark.parametrize("path", ["/", "/stream"])
+@pytest.mark.parametrize("exc", [HTTPException(500, "Internal Server Error"), LookupError("late")])
+async def test_an_answer_that_adjacent_layers_hand_on_gives_way_to_an_error(
+    path: str, exc: Exception
+) -> None:
+    layers = [Middleware(PassOn), Middleware(PassOn, exc), Middleware(PassOn), Middleware(PassOn)]
+    channel = Channel(b"")
+    with contextlib.suppress(LookupError):
+        await build(*layers)(build_scope(path), channel.receive, channel.send)
+    assert (channel.status, channel.body) == (500, b"Internal Server Error")
+    assert channel.headers[b"x-added"] == b"yes"
+
+
+async def test_an_http_exception_of_middleware_that_keeps_its_answer_goes_around_it() -> None:
+    channel = await call(build(Middleware(KeepAll, HTTPException(422))), build_scope())
+    assert (channel.status, channel.body) == (422, b"Unprocessable Entity")
 
 
 async def test_a_body_over_the_limit_of_an_outer_application_is_left_to_it() -> None:
