@@ -10,6 +10,7 @@ from framework._defaults import SESSION_COOKIE_WARNING_BYTES, SESSION_MAX_AGE_SE
 from framework._http.hosts import is_private
 from framework._http.vary import add_vary
 from framework.datastructures import Secret
+from framework.exceptions import HTTPException
 from framework.middleware._host import find_request_host
 from framework.middleware._session_cookie import SessionCookie
 from framework.types import ASGIApp, Message, Receive, Scope, Send
@@ -92,6 +93,8 @@ class SessionMiddleware:
         sender = _Sender(self, session, scope, send)
         try:
             await self.app(scope, receive, sender)
+        except HTTPException:
+            raise  # of middleware: it is answered as that of an endpoint, whose session is kept
         except BaseException:
             sender.has_failed = True
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import logging
@@ -16,12 +17,13 @@ import pytest
 from framework._defaults import MAX_SESSION_COOKIE_READ_BYTES, SESSION_COOKIE_WARNING_BYTES
 from framework.applications import App
 from framework.datastructures import Secret
+from framework.exceptions import HTTPException
 from framework.middleware import Middleware
 from framework.middleware.sessions import Session, SessionMiddleware
 from framework.requests import Request
 from framework.responses import JSONResponse, PlainTextResponse, Response
 from framework.routing import Route, WebSocketRoute
-from framework.types import Receive, Scope, Send
+from framework.types import ASGIApp, Receive, Scope, Send
 from framework.websockets import WebSocket
 from tests.clients import ClientFactory
 from tests.framework.asgi import Channel, build_scope, call
@@ -354,3 +356,27 @@ def test_a_session_lasts_from_request_to_request(client_factory: ClientFactory) 
     assert [client.get("/").json()["count"] for _ in range(3)] == [1, 2, 3]
     assert client.get("/end").json() == {}
     assert client.get("/").json() == {"count": 1}
+
+
+@pytest.mark.parametrize(
+    ("exc", "status", "is_kept"),
+    [(HTTPException(303, headers={"Location": "/login"}), 303, True), (KeyError(), 500, False)],
+)
+async def test_what_middleware_changes_is_kept_as_what_an_endpoint_does(
+    exc: Exception, status: int, is_kept: bool
+) -> None:
+    class Refuse:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            assign(scope["session"])
+            raise exc
+
+    app = App(middleware=[Middleware(SessionMiddleware, secret_key=KEY), Middleware(Refuse)])
+    channel = Channel(b"")
+    with contextlib.suppress(KeyError):
+        await app(build_scope(), channel.receive, channel.send)
+    assert channel.status == status
+    assert (b"set-cookie" in channel.headers) == is_kept
+    assert channel.headers[b"vary"] == b"Cookie"
