@@ -29,7 +29,15 @@ from framework.responses import Response
 from framework.routing import BaseRoute, Route, Router
 from framework.routing.routes import PLAIN_CALL
 from framework.tasks import TaskSupervisor
-from framework.types import ASGIApp, ExceptionHandler, Lifespan, Receive, Scope, Send
+from framework.types import (
+    ASGIApp,
+    ExceptionHandler,
+    ExceptionHandlerTables,
+    Lifespan,
+    Receive,
+    Scope,
+    Send,
+)
 from framework.websockets import WebSocket
 
 __all__ = ["App"]
@@ -53,6 +61,9 @@ class App:
             None: `Request.body()` keeps to `_defaults.MAX_BUFFERED_BODY_BYTES`, streams have no limit.
         mount_lifespans: start and stop the mounted applications too; see `Router`.
     """
+
+    # Those of the stack: middleware that refuses a request answers with them.
+    _handlers: ExceptionHandlerTables | None = None
 
     def __init__(
         self: AppType,
@@ -83,6 +94,8 @@ class App:
         if stack.__class__ is not _BareStack:
             if stack is None:
                 stack = self.middleware_stack = self.build_middleware_stack()
+            if self._handlers is not None:
+                scope[HANDLERS_SCOPE_KEY] = self._handlers
             await stack(scope, receive, send)
             return
         if stack.limited is not None and (scope["type"] != "http" or may_have_body(scope)):
@@ -139,13 +152,17 @@ class App:
         is_patched = _list_methods() != _METHODS
         if not (self.user_middleware or is_patched):
             errors = ServerErrorMiddleware(self.router, error_handler, self.debug)
-            return _BareStack(self.router, handlers, errors, self.max_body_size)
+            bare = _BareStack(self.router, handlers, errors, self.max_body_size)
+            self._handlers = bare.handlers
+            return bare
         middleware = list(self.user_middleware)
         check_stack(middleware)
         if self.max_body_size is not None:
             limit = Middleware(RequestBodyLimitMiddleware, max_body_size=self.max_body_size)
             middleware.insert(0, limit)
-        app: ASGIApp = _Core(self.router, handlers).run
+        core = _Core(self.router, handlers)
+        self._handlers = core.handlers
+        app: ASGIApp = core.run
         if is_patched:
             middleware.append(inner)
             app = self.router

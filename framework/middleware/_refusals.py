@@ -24,7 +24,7 @@ async def answer_refusal(exc: HTTPException, scope: Scope, receive: Receive, sen
     """
     app = scope.get("app")
     if HANDLERS_SCOPE_KEY not in scope and app is not None:
-        # The layer that puts the handlers into the scope lies further in.
+        # It builds a stack of its own, whose layer that puts the handlers there lies further in.
         scope[HANDLERS_SCOPE_KEY] = build_handler_tables(getattr(app, "exception_handlers", None))
     conn: Request[Any] | WebSocket[Any]
     if scope["type"] == "http":

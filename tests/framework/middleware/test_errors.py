@@ -16,6 +16,7 @@ from framework.applications import App
 from framework.exceptions import HTTPException
 from framework.middleware import Middleware
 from framework.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from framework.middleware.cross_origin import CrossOriginProtection
 from framework.middleware.errors import ServerErrorMiddleware
 from framework.middleware.security_headers import SecurityHeadersMiddleware
 from framework.requests import Request
@@ -142,6 +143,28 @@ async def test_an_http_exception_of_middleware_has_the_handler_of_the_applicatio
     assert (channel.status, channel.body) == (401, b'{"status":401}')
     assert channel.headers[b"www-authenticate"] == b"Basic"
     assert channel.headers[b"x-added"] == b"yes"
+
+
+@pytest.mark.parametrize(
+    "refusal", [Middleware(Raise, HTTPException(403)), Middleware(CrossOriginProtection)]
+)
+async def test_middleware_of_a_mounted_application_has_the_handlers_of_that_one(
+    refusal: Middleware,
+) -> None:
+    async def answer_outside(request: Request[Any], exc: Exception) -> Response:
+        return PlainTextResponse("outside", 403)
+
+    inner = build(refusal, exception_handlers={HTTPException: answer_problem})
+    outer = App(routes=[Mount("/in", inner)], exception_handlers={403: answer_outside})
+    channel = await call(outer, build_scope("/in/", "POST", ("sec-fetch-site", "cross-site")))
+    assert (channel.status, channel.body) == (403, b'{"status":403}')
+
+
+async def test_a_body_over_the_limit_that_middleware_reads_has_the_handler_for_it() -> None:
+    handlers = {413: answer_problem}
+    app = build(Middleware(ReadJSON), exception_handlers=handlers, max_body_size=4)
+    channel = await call(app, build_scope("/", "POST"), b"[1,", b"2]")
+    assert (channel.status, channel.body) == (413, b'{"status":413}')
 
 
 async def test_a_handler_that_fails_for_middleware_gives_a_500() -> None:
