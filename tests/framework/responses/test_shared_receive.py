@@ -10,7 +10,7 @@ import pytest
 
 from framework.requests import Request
 from framework.responses import StreamingResponse
-from framework.types import Message
+from framework.types import Message, Scope
 from tests.framework.asgi import Channel, build_scope
 
 pytestmark = pytest.mark.anyio
@@ -54,16 +54,18 @@ class Uploader:
 # Before ASGI 2.4 nobody but `receive` tells that the client has gone.
 OLD = {"version": "3.0", "spec_version": "2.3"}
 POST = build_scope("/", "POST", ("content-length", "6"), asgi=OLD)
+POST_2 = build_scope("/", "POST", asgi=OLD, http_version="2")
 
 
 @pytest.mark.parametrize("pause", [0, 0.03])
 @pytest.mark.parametrize("by_receive", [False, True])
+@pytest.mark.parametrize("post", [POST, POST_2], ids=["HTTP/1.1", "HTTP/2"])
 async def test_a_watched_stream_may_read_the_body_while_it_is_sent(
-    by_receive: bool, pause: float
+    post: Scope, by_receive: bool, pause: float
 ) -> None:
     """Neither reader nor watcher takes anything from the other, whoever waits first."""
     client = Uploader(*[b"%d" % number for number in range(8)])
-    scope = dict(POST)
+    scope = dict(post)
     request: Request[Any] = Request(scope, client.receive, client.send)
 
     async def echo() -> AsyncIterator[bytes]:
