@@ -157,7 +157,7 @@ def _parse_version(version: str) -> tuple[int, ...]:
 
 def _may_have_body(scope: Scope) -> bool:
     """Say whether the stream may yet read a body, which a second reader would take from it."""
-    if scope.get("http_version", "1.1") >= "2" and scope["method"] not in ("GET", "HEAD"):
+    if scope.get("http_version", "1.1") >= "2" and scope.get("method") not in ("GET", "HEAD"):
         return True  # a body needs no field there (RFC 9113 section 8.1)
     return any(
         name in (b"content-length", b"transfer-encoding") for name, _ in scope.get("headers", ())
