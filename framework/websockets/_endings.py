@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from framework.exceptions import WebSocketDisconnect, WebSocketException
+from framework.exceptions import WebSocketDisconnect, WebSocketDisconnected, WebSocketException
 
 # In these words uvicorn's own protocols refuse to send once they have closed by themselves, as after a
 # frame that is none.
@@ -23,17 +23,21 @@ def may_be_sent(code: int) -> bool:
 
 
 def find_ending(exc: BaseException | None) -> Exception | None:
-    """Return what a group of exceptions comes down to when all of them are about the end of a WebSocket."""
+    """Return what a group of exceptions comes down to when all of them are about the end of a WebSocket.
+
+    Of several tasks that send to a client that has gone, the first is told so; those that come to it
+    before they are cancelled find the WebSocket closed.
+    """
     if not isinstance(exc, ExceptionGroup):
         return None
     ending: Exception | None = None
     for member in _list_members(exc):
         if isinstance(member, WebSocketException):
             ending = member
-        elif not isinstance(member, WebSocketDisconnect):
+        elif isinstance(member, WebSocketDisconnect):
+            ending = ending or member
+        elif not isinstance(member, WebSocketDisconnected):
             return None
-        elif ending is None:
-            ending = member
     return ending
 
 

@@ -54,6 +54,8 @@ class WebSocket(HTTPConnection[StateT]):
         self._send = send
         self.client_state = _CONNECTING
         self.application_state = _CONNECTING
+        # Sending has failed. Nobody here has closed it, so its end is yet to be received.
+        self._is_broken = False
 
     @property
     def is_open(self) -> bool:
@@ -102,6 +104,7 @@ class WebSocket(HTTPConnection[StateT]):
                 if not is_end_of_sending(exc):
                     raise
                 self.application_state = _DISCONNECTED
+                self._is_broken = True
                 raise WebSocketDisconnect(code=1006) from exc
             return
         if self.application_state is _DISCONNECTED:
@@ -134,7 +137,7 @@ class WebSocket(HTTPConnection[StateT]):
         )
 
     async def _receive_frame(self) -> Message:
-        if self.application_state is not _CONNECTED:
+        if self.application_state is not _CONNECTED and not self._is_broken:
             raise WebSocketDisconnected(
                 "The WebSocket is not open: call accept() before receiving, and nothing after close()"
             )
@@ -173,7 +176,8 @@ class WebSocket(HTTPConnection[StateT]):
 
     async def _iterate(self) -> AsyncIterator[str | bytes]:
         try:
-            while True:
+            # Another task may close it while a message is worked on.
+            while self.application_state is not _DISCONNECTED or self._is_broken:
                 yield take_either(await self._receive_frame())
         except WebSocketDisconnect:
             pass

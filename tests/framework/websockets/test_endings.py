@@ -155,7 +155,7 @@ def test_a_message_that_is_too_large_is_1009(
     assert not list_tracebacks(caplog)
 
 
-GONE = ("receive", "iterate", "send", "group")
+GONE = ("receive", "iterate", "send", "group", "senders")
 
 
 @pytest.mark.parametrize("way", GONE)
@@ -179,10 +179,21 @@ def test_a_client_that_has_gone_is_no_error(
                     await anyio.sleep(0.01)
             else:
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(websocket.receive_json)
+                    if way == "group":
+                        tasks.start_soon(websocket.receive_json)
+                    else:
+                        tick = anyio.Event()
+                        for _ in range(3):
+                            tasks.start_soon(send_with_others, websocket, tick)
+                        await anyio.sleep(0.1)
+                        tick.set()
                     await anyio.sleep_forever()
         finally:
             ended.set()
+
+    async def send_with_others(websocket: WebSocket[Any], tick: anyio.Event) -> None:
+        await tick.wait()
+        await websocket.send_text("x")
 
     with serve_endpoint(endpoint, implementation) as served:
         peer = served.connect()

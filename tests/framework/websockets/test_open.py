@@ -11,7 +11,13 @@ import pytest
 
 from framework._defaults import MAX_WEBSOCKET_QUEUE_BYTES
 from framework.types import Message
-from framework.websockets import Overflow, WebSocket, WebSocketDisconnect, WebSocketState
+from framework.websockets import (
+    Overflow,
+    WebSocket,
+    WebSocketDisconnect,
+    WebSocketDisconnected,
+    WebSocketState,
+)
 from tests.framework.asgi import build_scope
 
 pytestmark = pytest.mark.anyio
@@ -344,3 +350,35 @@ async def test_a_reason_that_is_no_text_is_sent_as_one(wire: Wire) -> None:
     errors: Any = [{"type": "missing", "loc": ["query", "id"]}]  # as FastAPI does
     await websocket.close(1008, errors)
     assert wire.sent[-1]["reason"] == str(errors)
+
+
+@pytest.mark.parametrize("way", ["receive", "iterate"])
+async def test_the_end_is_still_received_when_nothing_can_be_sent_any_more(
+    way: str, wire: Wire
+) -> None:
+    """The task that receives need not be the one that has sent: members of a room send to each other."""
+    websocket = wire.build()
+    await websocket.accept()
+    wire.is_gone = True
+    wire.leave()
+    with pytest.raises(WebSocketDisconnect):
+        await websocket.send_text("a")
+    if way == "iterate":
+        assert [message async for message in websocket] == []
+    else:
+        with pytest.raises(WebSocketDisconnect) as caught:
+            await websocket.receive_text()
+        assert caught.value.code == 1001
+    with pytest.raises(WebSocketDisconnected):
+        await websocket.receive_text()
+
+
+async def test_the_iteration_ends_when_another_task_has_closed_the_websocket(wire: Wire) -> None:
+    websocket = wire.build()
+    await websocket.accept()
+    wire.say("a")
+    async for message in websocket:
+        assert message == "a"
+        await websocket.close(4000)  # as another task would, before the next message is asked for
+    with pytest.raises(WebSocketDisconnected):
+        await websocket.receive_text()
