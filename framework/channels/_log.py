@@ -22,7 +22,7 @@ import zlib
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-__all__ = ["EventLog", "Record"]
+__all__ = ["EventLog", "Record", "find_latest"]
 
 # The header: numbers of 8 bytes at these places. HEAD and TAIL are counted in bytes since the first log.
 _MARK, _CAPACITY, _HEAD, _TAIL, _LAST_ID, _MEMBERS, _RETIRED = range(7)
@@ -86,7 +86,7 @@ class EventLog:
             RuntimeError: a file with its name is something else.
         """
         while True:
-            number = _find_latest(folder)
+            number = find_latest(folder)
             if not number:
                 # Above all ids of an earlier log, which may be gone: clients may come again with those.
                 _make(folder, 1, capacity, position=0, last_id=time.time_ns() // 1000)
@@ -94,7 +94,7 @@ class EventLog:
             # It may be gone by now: then there is one with a higher number.
             with contextlib.suppress(FileNotFoundError):
                 log = cls(_build_path(folder, number), number)
-                if _find_latest(folder) == number:
+                if find_latest(folder) == number:
                     return log
                 log.close()
 
@@ -157,15 +157,16 @@ class EventLog:
         return self._position < self._numbers[_TAIL]
 
     def retire(self, folder: Path) -> None:
-        """Have another log take the place of this one, empty, unless another process does so first."""
-        _make(
-            folder,
-            self.number + 1,
-            self._capacity,
-            position=self._numbers[_TAIL] + _POSITION_GAP,
-            # Also above the ids of a log that was made when this one was gone.
-            last_id=max(self._numbers[_LAST_ID] + _ID_GAP, time.time_ns() // 1000),
-        )
+        """Have another log take the place of this one: an empty one, unless there is one already."""
+        if find_latest(folder) <= self.number:
+            _make(
+                folder,
+                self.number + 1,
+                self._capacity,
+                position=self._numbers[_TAIL] + _POSITION_GAP,
+                # Also above the ids of a log that was made when this one was gone.
+                last_id=max(self._numbers[_LAST_ID] + _ID_GAP, time.time_ns() // 1000),
+            )
         self._numbers[_RETIRED] = 1
         _build_path(folder, self.number).unlink(missing_ok=True)
 
@@ -223,7 +224,8 @@ def _build_path(folder: Path, number: int) -> Path:
     return folder / f"events-{number}.log"
 
 
-def _find_latest(folder: Path) -> int:
+def find_latest(folder: Path) -> int:
+    """Return the highest number of a log there, 0 for none."""
     return max(
         (int(path.stem.partition("-")[2]) for path in folder.glob("events-*.log")), default=0
     )

@@ -33,7 +33,7 @@ from framework._defaults import (
     MAX_CHANNEL_EVENT_BYTES,
 )
 from framework.channels._hub import Hub
-from framework.channels._log import EventLog, Record
+from framework.channels._log import EventLog, Record, find_latest
 from framework.channels.events import Event, decode_frame
 from framework.concurrency import file_threads
 from framework.exceptions import ChannelsUnavailable
@@ -80,6 +80,8 @@ class UnixBackend:
         self._log_bytes = log_bytes
         self._hub = Hub(0)
         self._log: EventLog | None = None
+        # One task at a time replaces the log: another one must not find it closed.
+        self._replacing = anyio.Lock()
         self._socket: socket.socket | None = None
         self._peers: list[str] = []
         self._members = -1
@@ -87,6 +89,7 @@ class UnixBackend:
     async def open(self, hub: Hub) -> None:
         self._hub = hub
         self._members = -1
+        self._replacing = anyio.Lock()
         await file_threads.run(make_private, self.folder)
         self._log = await self._open_log()
         self._bind()
@@ -135,8 +138,10 @@ class UnixBackend:
             self._get_socket().close()
             self._bind()
             await self._write(EventLog.join)
+        latest = await file_threads.run(find_latest, self.folder)
         log = self._get_log()
-        if log.is_gone and not log.is_retired():
+        # The folder may have been removed, and made again by a process that knew of no log.
+        if (log.is_gone or log.number < latest) and not log.is_retired():
             await self._renew(log)
 
     async def publish(self, frame: bytes) -> int:
@@ -212,23 +217,26 @@ class UnixBackend:
 
     async def _renew(self, log: EventLog) -> None:
         """Give up a log that a stopped process has locked, that is broken, or that is gone."""
-        _logger.warning("The log of channels is locked, broken or gone; another takes its place")
-        await file_threads.run(log.retire, self.folder)
+        async with self._replacing:
+            if log is not self._log or log.is_retired():
+                return  # another task was faster
+            _logger.warning("The log of channels is locked, broken or gone: another takes over")
+            await file_threads.run(log.retire, self.folder)
 
     async def _follow(self) -> None:
         """Go on with the log that has taken the place of a retired one."""
-        retired = self._get_log()
-        latest = await self._open_log()
-        while self._log is retired and self._deliver(CHANNEL_BATCH_EVENTS):
-            await anyio.lowlevel.checkpoint()
-        if self._log is not retired:  # another task was faster
-            latest.close()
-            return
-        # No await since the last look, and it was retired before that: all that counts was there.
-        self._log = latest
-        self._members = -1
-        self.reconnects += 1
-        retired.close()
+        async with self._replacing:
+            retired = self._get_log()
+            if not retired.is_retired():
+                return  # another task was faster
+            latest = await self._open_log()
+            while self._deliver(CHANNEL_BATCH_EVENTS):
+                await anyio.lowlevel.checkpoint()
+            # No await since the last look, and it was retired before that: all that counts was there.
+            self._log = latest
+            self._members = -1
+            self.reconnects += 1
+            retired.close()
         await self._write(EventLog.join)
 
     async def _open_log(self) -> EventLog:

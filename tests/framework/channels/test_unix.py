@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import shutil
 import stat
 from pathlib import Path
@@ -111,6 +112,39 @@ async def test_a_folder_that_was_removed_is_made_again(folder: Path) -> None:
                 for events in (one, two, three):
                     assert [(await anext(events)).data for _ in range(3)] == [1, 1, 1]
             assert len(list_names(folder, "*.sock")) == 3
+
+
+async def test_a_log_that_was_made_while_nobody_could_be_found_is_given_up(folder: Path) -> None:
+    """Its number is below that of the others, who have lost their folder before."""
+    async with Channels(UnixBackend(folder)) as here, here.subscribe("a") as one:
+        for _ in range(2):
+            await anyio.to_thread.run_sync(retire_log, folder)
+            await here.publish("a", 0)
+            assert (await anext(one)).data == 0
+        await anyio.to_thread.run_sync(shutil.rmtree, folder)
+        async with Channels(UnixBackend(folder)) as late, late.subscribe("a") as two:
+            with anyio.fail_after(10):
+                while not late.statistics().reconnects:  # noqa: ASYNC110
+                    await anyio.sleep(0.05)
+                await here.publish("a", 1)
+                await late.publish("a", 2)
+                for events in (one, two):
+                    assert [(await anext(events)).data for _ in range(2)] == [1, 2]
+            assert list_names(folder, "events-*") == ["events-4.log"]
+
+
+async def test_many_publishers_replace_a_locked_log_together(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("framework.channels.unix.CHANNEL_LOCK_SECONDS", 0.05)
+    async with Channels(UnixBackend(folder)) as channels, channels.subscribe("a") as events:
+        for number in range(1, 4):
+            with (folder / f"events-{number}.log").open("rb") as stopped:
+                fcntl.flock(stopped, fcntl.LOCK_EX)
+                async with anyio.create_task_group() as tasks:
+                    for data in range(20):
+                        tasks.start_soon(channels.publish, "a", data)
+            assert sorted([(await anext(events)).data for _ in range(20)]) == list(range(20))
 
 
 async def test_a_folder_that_cannot_be_used_for_a_time_ends_nothing(
