@@ -11,9 +11,14 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from dbos import DBOSClient, EnqueueOptions, error as errors
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
 
 from app.jobs.engine import NAME, PROGRESS, QUEUE, SERIALIZER, prepare, publish_pool
 from app.jobs.states import JobState, Status
+
+# How long a request waits for another process that has the file of SQLite locked.
+LOCKED_SECONDS: Final = 10.0
 
 # MAX_RECOVERY_ATTEMPTS_EXCEEDED, CANCELLED and ERROR are failures.
 _STATUS: Final[dict[str, Status]] = {
@@ -40,6 +45,7 @@ class Client:
             # A request does not wait for a database that is away.
             retry_connection_errors=False,
         )
+        _limit_waits(self._client._sys_db.engine)  # noqa: SLF001 - there is no option for it
         self._calls = 0
         self._lock = threading.Lock()
         publish_pool(self._client, self._count_calls)
@@ -97,6 +103,24 @@ class Client:
 
     def _count_calls(self) -> int:
         return self._calls
+
+
+def _limit_waits(engine: Engine) -> None:
+    """Let a call fail when the file of SQLite stays locked: the library would try again for ever."""
+    if engine.dialect.name != "sqlite":
+        return
+    event.listen(engine, "connect", _set_busy_timeout)
+    event.listen(engine, "handle_error", _refuse_when_locked)
+    engine.dispose()  # what is open already has not heard of it
+
+
+def _set_busy_timeout(connection: Any, _record: object) -> None:
+    connection.execute(f"PRAGMA busy_timeout={round(LOCKED_SECONDS * 1000)}")
+
+
+def _refuse_when_locked(context: ExceptionContext) -> None:
+    if "database is locked" in str(context.original_exception):
+        raise TimeoutError(f"another process has the jobs locked for over {LOCKED_SECONDS} s")
 
 
 def _describe(error: Exception) -> str:

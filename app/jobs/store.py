@@ -48,6 +48,9 @@ class Jobs:
             delay: seconds to wait at least.
             key: names the work: a second job with the same key is not made, the first one's id is
                 returned. So a client may repeat a request of which it does not know the outcome.
+
+        Raises:
+            Exception: the database is away, or locked for too long (`TimeoutError`).
         """
         request_id = current_request_id()
         attributes = {} if request_id is None else {"request_id": request_id}

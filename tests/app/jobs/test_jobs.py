@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +75,19 @@ async def test_many_at_once_open_one_database(jobs: Jobs) -> None:
         for _ in range(20):
             group.start_soon(enqueue)
     assert len(ids) == 20
+
+
+async def test_a_request_does_not_wait_for_ever_for_a_locked_file(
+    jobs: Jobs, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.jobs.client.LOCKED_SECONDS", 0.1)
+    job_id = await start_count(jobs, 1)
+    with contextlib.closing(sqlite3.connect(file)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with anyio.fail_after(5), pytest.raises(TimeoutError, match="locked"):
+            await start_count(jobs, 2)
+        assert await jobs.read(job_id) is not None
+    assert await start_count(jobs, 3)
 
 
 async def test_a_value_that_is_not_json_is_refused(jobs: Jobs) -> None:
