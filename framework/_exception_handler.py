@@ -69,7 +69,7 @@ async def call_handler(handler: ExceptionHandler, conn: HTTPConnection[Any], exc
     else:
         response = await run_in_threadpool(handler, conn, exc)
     # An instance that is raised again and again (a module constant) would keep every traceback.
-    exc.__traceback__ = None
+    exc.with_traceback(None)
     return response
 
 

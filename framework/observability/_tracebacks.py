@@ -21,15 +21,13 @@ _REPORTED: Final = "_observability_reported"
 
 def mark_reported(exc: BaseException, request_id: str | None = None) -> None:
     """Remember on the exception that it has been logged, and with the id of which request."""
-    try:
-        setattr(exc, _REPORTED, request_id or True)
-    except AttributeError:
-        return  # a class with __slots__ and no room: at worst it is logged twice
+    # Past what its class makes of attributes: a frozen one refuses them.
+    vars(exc)[_REPORTED] = request_id or True
 
 
 def is_reported(exc: BaseException) -> bool:
     """Say whether the exception has been logged."""
-    return bool(getattr(exc, _REPORTED, False))
+    return bool(vars(exc).get(_REPORTED))
 
 
 def is_reported_for(exc: BaseException, request_id: str) -> bool:
@@ -37,7 +35,7 @@ def is_reported_for(exc: BaseException, request_id: str) -> bool:
 
     The same instance (a module constant) may be raised by one request after another.
     """
-    if getattr(exc, _REPORTED, None) == request_id:
+    if vars(exc).get(_REPORTED) == request_id:
         return True
     return isinstance(exc, BaseExceptionGroup) and all(
         is_reported_for(member, request_id) for member in exc.exceptions
@@ -49,7 +47,7 @@ def forget_traceback(exc: BaseException) -> None:
 
     An instance that is raised again and again (a module constant) would keep those of every request.
     """
-    exc.__traceback__ = None
+    exc.with_traceback(None)
     if isinstance(exc, BaseExceptionGroup):
         for member in exc.exceptions:
             forget_traceback(member)
@@ -108,7 +106,8 @@ def _describe_one(exc: BaseException, seen: set[int]) -> dict[str, Any]:
         "message": safe_text(exc),
         "frames": _list_frames(exc.__traceback__),
     }
-    if notes := getattr(exc, "__notes__", None):
+    notes = vars(exc).get("__notes__")
+    if notes and isinstance(notes, list | tuple):
         item["notes"] = [safe_text(note) for note in notes]
     if isinstance(exc, BaseExceptionGroup):
         item["exceptions"] = [

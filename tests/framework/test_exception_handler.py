@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -177,6 +178,21 @@ def test_a_module_level_exception_may_be_raised_a_hundred_thousand_times(
     run_many(app, times)
     assert sys.getallocatedblocks() - before < 1000
     assert exc.__traceback__ is None
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    code: int = 7
+
+
+def test_an_exception_that_takes_no_attributes_is_handled(
+    client_factory: ClientFactory,
+) -> None:
+    async def on_error(request: Request[Any], exc: Exception) -> Response:
+        return Response(status_code=422)
+
+    app = App(routes=[Route("/", raiser(Frozen()))], exception_handlers={Frozen: on_error})
+    assert client_factory(app).get("/").status_code == 422
 
 
 @pytest.mark.parametrize("copies_scope", [False, True])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -257,3 +259,30 @@ async def test_an_exception_that_goes_no_further_holds_no_request(observe: Obser
             await Server().run(observe(broken_app), http_scope())
             assert reused.__traceback__ is None
     assert members.__traceback__ is None
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    code: int = 7
+
+
+class Proxy(Exception):
+    """Hands its attributes on to another object, which is not there."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name) if name.startswith("__") else LookupError(name)
+
+
+@pytest.mark.parametrize("kind", [Frozen, Proxy])
+async def test_an_exception_that_takes_or_has_no_attributes_is_one_event(
+    observe: Observe, log: LogStream, kind: type[Exception]
+) -> None:
+    exc = kind()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise exc
+
+    server = await Server().run(observe(app), http_scope())
+    assert server.status == 500
+    assert len(log.named("unhandled exception")) == 1
+    assert exc.__traceback__ is None
