@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from framework.observability._metrics_file import walk_entries
+from prometheus_client.openmetrics.exposition import escape_label_name, escape_metric_name
+
+from framework.observability._metrics_file import find_series, walk_entries
 
 __all__ = ["MetricsDirectory"]
 
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 _HELP_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n"})
 
-# The key of a gauge is that of its file with, for gauges that are kept apart, the process.
+# A series of gauges and, for those that are kept apart, the process.
 _Key = tuple[bytes, str]
 
 # The value of a gauge and the time of it.
@@ -97,10 +99,11 @@ class _Totals:
                 values[number] += value
 
     def _find_number(self, key: bytes) -> int:
-        number = self.numbers.get(key)
+        series = find_series(key)
+        number = self.numbers.get(series)
         if number is None:
-            number = self.numbers[key] = len(self.samples)
-            self.samples.append(_parse((key, "")))
+            number = self.numbers[series] = len(self.samples)
+            self.samples.append(_parse(key))
             self.values.append(0.0)
         return number
 
@@ -134,7 +137,8 @@ class MetricsDirectory:
             mode = mode.removeprefix("live")
             if kind == "gauge":
                 process = process if mode == "all" else ""
-                _merge(path, process, _MERGES.get(mode, _add), gauges.setdefault(mode, {}))
+                merge = _MERGES.get(mode, _add)
+                self._merge(path, process, merge, gauges.setdefault(mode, {}))
             else:
                 self._totals.setdefault(kind, _Totals()).add(path)
         if any(totals.is_outdated for totals in self._totals.values()):
@@ -144,17 +148,25 @@ class MetricsDirectory:
         for kind, totals in self._totals.items():
             _describe(kind, zip(totals.samples, totals.values, strict=True), families)
         for values in gauges.values():
-            pairs = [(self._find_gauge(key), value) for key, (value, _) in values.items()]
+            pairs = [(self._gauges[key], value) for key, (value, _) in values.items()]
             _describe("gauge", pairs, families)
         text = "".join(_build_text(name, families[name]) for name in sorted(families))
         return text.encode("utf-8", "replace")
 
-    def _find_gauge(self, key: _Key) -> _Sample | None:
-        try:
-            return self._gauges[key]
-        except KeyError:
-            sample = self._gauges[key] = _parse(key)
-            return sample
+    def _merge(self, path: Path, process: str, merge: _Merge, values: dict[_Key, _Gauge]) -> None:
+        """Merge the gauges of a file into those that were read before."""
+        with (
+            contextlib.suppress(FileNotFoundError),  # a live gauge of a worker that has ended
+            _open(path) as memory,
+            memoryview(memory) as view,
+            _cast(view) as doubles,
+        ):
+            for raw, place in walk_entries(memory):
+                key = (find_series(raw), process)
+                if key not in self._gauges:
+                    self._gauges[key] = _parse(raw, process)
+                new = doubles[place], doubles[place + 1]
+                values[key] = merge(values[key], new) if key in values else new
 
 
 def _describe(
@@ -205,35 +217,24 @@ def _cast(view: memoryview) -> memoryview[float]:
     return view[: len(view) // 8 * 8].cast("d")
 
 
-def _merge(path: Path, process: str, merge: _Merge, values: dict[_Key, _Gauge]) -> None:
-    """Merge the gauges of a file into those that were read before."""
-    with (
-        contextlib.suppress(FileNotFoundError),  # a live gauge of a worker that has ended
-        _open(path) as memory,
-        memoryview(memory) as view,
-        _cast(view) as doubles,
-    ):
-        for raw, place in walk_entries(memory):
-            key = (raw, process)
-            new = doubles[place], doubles[place + 1]
-            values[key] = merge(values[key], new) if key in values else new
-
-
-def _parse(key: _Key) -> _Sample | None:
+def _parse(key: bytes, process: str = "") -> _Sample | None:
     """Return what a key says; None when it is not one."""
-    raw, process = key
     try:
-        family, name, labels, help_text = json.loads(raw)
+        family, name, labels, help_text = json.loads(key)
         le = labels.pop("le") if name == f"{family}_bucket" else ""
         if process:
             labels["pid"] = process
+        family, name = escape_metric_name(family), escape_metric_name(name)
         return _Sample(family, name, _build_labels(labels), le, float(le or 0.0), help_text)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
 def _build_labels(labels: dict[str, str]) -> str:
-    pairs = [f'{name}="{value.translate(_ESCAPES)}"' for name, value in sorted(labels.items())]
+    pairs = [
+        f'{escape_label_name(name)}="{value.translate(_ESCAPES)}"'
+        for name, value in sorted(labels.items())
+    ]
     return f"{{{','.join(pairs)}}}" if pairs else ""
 
 

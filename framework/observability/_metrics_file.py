@@ -19,13 +19,18 @@ from typing import Final
 
 from framework.observability._limits import MAX_METRICS_FILE_BYTES, METRICS_FILE_BYTES
 
-__all__ = ["MetricsFile", "walk_entries"]
+__all__ = ["MetricsFile", "find_series", "walk_entries"]
 
 _HEADER_BYTES: Final = 8
 _VALUE_BYTES: Final = 16
 _DOUBLE_BYTES: Final = 8
 _STEP_BYTES: Final = 1024 * 1024
 _length: Final = struct.Struct("i")
+
+
+def find_series(key: bytes) -> bytes:
+    """Return what names a series in a key: all but the help text, which a new version may change."""
+    return key[: key.rfind(b'}, "')]
 
 
 def walk_entries(data: mmap.mmap, after: int = 0) -> Iterator[tuple[bytes, int]]:
@@ -70,7 +75,7 @@ class MetricsFile:
         except OSError:
             self.close()
             raise
-        self._places = dict(walk_entries(self._memory))
+        self._places = {find_series(key): place for key, place in walk_entries(self._memory)}
         last = max(self._places.values(), default=0)
         self._end = last * _DOUBLE_BYTES + _VALUE_BYTES if last else _HEADER_BYTES
         self._write_end()
@@ -83,9 +88,10 @@ class MetricsFile:
         Raises:
             OSError: there is no room for another key.
         """
-        place = self._places.get(key)
+        series = find_series(key)
+        place = self._places.get(series)
         if place is None:
-            place = self._append(key)
+            place = self._places[series] = self._append(key)
         return self._doubles, place
 
     def close(self) -> None:
@@ -103,8 +109,7 @@ class MetricsFile:
         self._end = end
         # After the entry: whoever reads in between does not see it.
         self._write_end()
-        place = self._places[key] = (end - _VALUE_BYTES) // _DOUBLE_BYTES
-        return place
+        return (end - _VALUE_BYTES) // _DOUBLE_BYTES
 
     def _write_end(self) -> None:
         self._memory[: _length.size] = _length.pack(self._end)

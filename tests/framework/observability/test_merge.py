@@ -24,6 +24,7 @@ Counter("plain_total", "A \\ in the\nhelp.").inc(slot + 0.5)
 strange = Counter("strange_total", "Strange labels.", ("text", "a"))
 for text in ('"', "\\", "\n", "ä ", "{}", "", "le", 'x="y",'):
     strange.labels(text, "b").inc()
+Counter("1no-name.of/an ä_total", "Ä.", ("an-ä", "b.c")).labels("d", "e").inc()
 for mode in ("livesum", "livemax", "livemin", "liveall", "sum", "max", "min", "all"):
     gauge = Gauge(f"{mode}_things", mode, ("x",), multiprocess_mode=mode)
     gauge.labels("1").set(slot * 7 - 5)
@@ -117,6 +118,39 @@ Counter("a_total", "A.", ("x",)).labels("\udc80").inc()
     environ = {**environment(tmp_path), "SLIPWAY_WORKER_SLOT": "0"}
     subprocess.run([sys.executable, "-c", code], check=True, timeout=15, env=environ)
     assert 'a_total{x="?"} 1.0\n' in render(tmp_path)
+
+
+_DESCRIBED = """
+import sys
+from framework.observability.metrics import Counter, Gauge, Histogram
+text = sys.argv[1]
+Counter("parts_total", text, ("kind",)).labels("a").inc(5)
+Histogram("sizes_bytes", text, buckets=(1, 2)).observe(1.5)
+for mode in ("livesum", "sum", "all"):
+    Gauge(f"{mode}_things", text, multiprocess_mode=mode).set(2)
+"""
+
+
+def test_a_version_that_describes_a_metric_otherwise_goes_on_with_its_series(
+    tmp_path: Path,
+) -> None:
+    for slot, text in (("0", "Parts."), ("1", "Parts."), ("0", 'Parts: {"a": 1}, "b" \n')):
+        environ = {**environment(tmp_path), "SLIPWAY_WORKER_SLOT": slot}
+        command = [sys.executable, "-c", _DESCRIBED, text]
+        subprocess.run(command, check=True, timeout=15, env=environ)
+
+    text = render(tmp_path)
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert len({line.rpartition(" ")[0] for line in lines}) == len(lines)
+    for line in (
+        'parts_total{kind="a"} 15.0',
+        "sizes_bytes_sum 4.5",
+        'sizes_bytes_bucket{le="2.0"} 3.0',
+        "livesum_things 4.0",
+        "sum_things 4.0",
+        'all_things{pid="0"} 2.0',
+    ):
+        assert line in lines
 
 
 _MANY = """
