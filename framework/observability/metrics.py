@@ -30,7 +30,7 @@ from framework.observability._instruments import Counter, Gauge, GaugeMode, Hist
 from framework.observability._labels import OTHER_METHOD, OVERFLOW, UNMATCHED_ROUTE
 from framework.observability._published import Numbers
 from framework.observability._websocket_metrics import ConnectionMetrics
-from framework.observability.process import WORKER_SLOT_VARIABLE
+from framework.observability.process import take_slot
 
 __all__ = [
     "MULTIPROCESS_DIRECTORY_VARIABLE",
@@ -109,7 +109,7 @@ def use_directory(directory: Path, *, slot: int) -> None:
         slot: a number from 0 that no other living process has there; its counters go on.
     """
     os.environ[MULTIPROCESS_DIRECTORY_VARIABLE] = str(directory)
-    os.environ[WORKER_SLOT_VARIABLE] = str(slot)
+    take_slot(slot)
     store.move()
 
 

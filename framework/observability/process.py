@@ -9,17 +9,22 @@ from pathlib import Path
 from typing import Any, Final
 
 __all__ = [
+    "WORKER_PID_VARIABLE",
     "WORKER_SLOT_VARIABLE",
     "count_open_fds",
     "file_identifier",
     "log_fields",
     "name_process",
     "read_resident_bytes",
+    "take_slot",
     "worker_slot",
 ]
 
 WORKER_SLOT_VARIABLE: Final = "SLIPWAY_WORKER_SLOT"
 """Set by the server in each worker: a number from 0 that outlives the pid of the worker."""
+
+WORKER_PID_VARIABLE: Final = "SLIPWAY_WORKER_PID"
+"""Set with it: the process that has the slot; what that process starts inherits both variables."""
 
 _FD_DIRECTORIES: Final = ("/proc/self/fd", "/dev/fd")
 _STATM: Final = Path("/proc/self/statm")
@@ -28,8 +33,8 @@ _STATM: Final = Path("/proc/self/statm")
 class _Identity:
     """Slot and pid of this process, looked up once.
 
-    A slot belongs to one process. What a worker forks inherits the environment but not the slot:
-    two writers of one metrics file would corrupt it.
+    A slot belongs to one process. What a worker forks or starts (a pool of processes does either)
+    inherits the environment but not the slot: two writers of one metrics file would corrupt it.
     """
 
     __slots__ = ("fields", "may_own", "name", "pid", "slot")
@@ -52,7 +57,8 @@ class _Identity:
     def look_up(self) -> None:
         # A server forks first and sets the variable then, so "not a worker" is never final.
         slot = os.environ.get(WORKER_SLOT_VARIABLE, "")
-        if self.may_own and slot.isdecimal():
+        owner = os.environ.get(WORKER_PID_VARIABLE, str(self.pid))
+        if self.may_own and slot.isdecimal() and owner == str(self.pid):
             self.slot = slot
             self.fields = {"worker_slot": int(slot), "pid": self.pid}
 
@@ -60,6 +66,12 @@ class _Identity:
 _identity = _Identity()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_identity.after_fork)
+
+
+def take_slot(slot: int) -> None:
+    """Make this process the worker with this slot; no other living process may have it."""
+    os.environ[WORKER_SLOT_VARIABLE] = str(slot)
+    os.environ[WORKER_PID_VARIABLE] = str(_identity.pid)
 
 
 def worker_slot() -> str | None:

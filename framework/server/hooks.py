@@ -13,7 +13,7 @@ from gunicorn.arbiter import Arbiter
 
 from framework.observability.logging import LogFormat
 from framework.observability.metrics import MULTIPROCESS_DIRECTORY_VARIABLE, mark_dead
-from framework.observability.process import name_process
+from framework.observability.process import name_process, take_slot
 from framework.server.announcement import Announcement
 from framework.server.arbiter import RollingArbiter
 from framework.server.boot import Boot
@@ -121,7 +121,7 @@ class MasterHooks:
 
     def post_fork(self, server: Arbiter, worker: SlipwayWorker) -> None:
         """Tell the application in the worker which of how many workers it runs in."""
-        os.environ["SLIPWAY_WORKER_SLOT"] = str(worker.slot)
+        take_slot(worker.slot)
         os.environ["SLIPWAY_WORKERS"] = str(server.num_workers)
 
     def child_exit(self, server: RollingArbiter, worker: SlipwayWorker) -> None:

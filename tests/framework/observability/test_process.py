@@ -85,6 +85,27 @@ print(os.read(reader, 1000).decode())
     assert told == [None, None, "pidPID", True]
 
 
+_BY_THE_SERVER = """
+from types import SimpleNamespace as Object
+from framework.server.hooks import MasterHooks
+MasterHooks.post_fork(None, Object(num_workers=2), Object(slot=1))
+"""
+
+
+@pytest.mark.parametrize("begin", ["process.take_slot(1)", _BY_THE_SERVER], ids=["alone", "server"])
+def test_what_a_worker_starts_does_not_own_its_slot(begin: str) -> None:
+    """Such as the processes of a `ProcessPoolExecutor`."""
+    told = run(
+        begin
+        + """
+import subprocess, sys
+code = "from framework.observability.process import worker_slot; print(worker_slot())"
+print(json.dumps([told(), subprocess.check_output([sys.executable, "-c", code], text=True)]))
+"""
+    )
+    assert told == [["1", 1, "1", True], "None\n"]
+
+
 def test_resident_memory_is_in_bytes() -> None:
     # In a new process: this one may have as much memory that it has freed and not given back.
     told = run(
