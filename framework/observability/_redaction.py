@@ -1,7 +1,8 @@
 """Secrets stay out of the log: by the name of what holds them, in fields and inside texts.
 
-A name is read as words, whatever its spelling: `X-API-Key`, `apiKey` and `api_key` are the same. The
-lists below say which names hide their value; `add_secret_names` adds to them.
+A name is read as words, whatever its spelling: `X-API-Key`, `apiKey` and `api_key` are the same, and so
+are `user[password]` and `user%5Bpassword%5D`. The lists below say which names hide their value;
+`add_secret_names` adds to them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import unquote
 
 REDACTED: Final = "[redacted]"
 
@@ -59,12 +61,12 @@ _MAX_KNOWN_NAMES: Final = 2048
 _find_words: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+").findall
 
 # Each pattern looks at a character a bounded number of times, whatever the text is.
-_find_assignments: Final = re.compile(r"(?<![\w.%-])([\w.%-]{1,64})=").finditer
+_find_assignments: Final = re.compile(r"(?<![\w.%\[\]-])([\w.%\[\]-]{1,64})=").finditer
 _find_entries: Final = re.compile(
-    r"""["']([\w.-]{1,64})\\{0,4}["'] ?[:,] ?[\[({]{0,4}b?\\{0,4}"""  # "name": or 'name',
+    r"""["']([\w.%\[\]-]{1,64})\\{0,4}["'] ?[:,] ?[\[({]{0,4}b?\\{0,4}"""  # "name": or 'name',
 ).finditer
 _match_value: Final = re.compile(r""""[^"]*"?|'[^']*'?|[^\s&;,"'<>)\]}#]+""").match
-_CREDENTIALS: Final = re.compile(r"(?<=://)([^\s/:@?#]{0,256}):[^\s/@?#]{1,256}@")
+_CREDENTIALS: Final = re.compile(r"(?<=://)([^\s/:?#]{0,256}):[^\s/?#]{1,256}@")
 _ENTRY_MARKS: Final = ('":', "':", '" :', "',", '",')
 _SCHEME: Final = re.compile(r"(?i)\b(bearer|basic|digest) +[\w.~+/=-]{16,}")
 
@@ -107,7 +109,7 @@ def redact_text(text: str) -> str:
 
 
 def _is_secret(name: str) -> bool:
-    words = _normalise(name[:256])
+    words = _normalise(unquote(name[:256]))
     if not SECRET_WORDS.isdisjoint(words.split("_")):
         return True
     marked = f"_{words}_"

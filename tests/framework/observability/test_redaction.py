@@ -71,6 +71,10 @@ SECRET_NAMES = [
     "auth",
     "otp",
     "csrftoken",
+    "user[password]",
+    "user%5Bpassword%5D",
+    "access%5Ftoken",
+    "p%61ssword",
 ]
 
 OPEN_NAMES = [
@@ -134,7 +138,12 @@ VALUES: list[Any] = [
     {"url": f"https://x.example/reset?token={SECRET}&page=2"},
     {"url": f"postgresql://ann:{SECRET}@db:5432/shop"},
     {"url": f"redis://:{SECRET}@cache/0"},
+    {"url": f"postgresql://ann@shop:p@{SECRET}@db:5432/shop"},
     {"query": f"a=1&api_key={SECRET}".encode()},
+    {"query": f"user[name]=ann&user[password]={SECRET}"},
+    {"query": f"user%5Bname%5D=ann&user%5Bpassword%5D={SECRET}"},
+    {"query": f"p%61ssword={SECRET}"},
+    {"text": f"{{'user[password]': '{SECRET}'}}"},
     {"header": f"Basic {SECRET}"},
     {"text": f"sent with bearer {SECRET} to them"},
     {"text": f'{{"password": "{SECRET}"}}'},
