@@ -28,6 +28,9 @@ __all__ = ["ObservabilityMiddleware"]
 CLIENT_CLOSED_REQUEST: Final = 499
 """The client went away before the response was complete; nginx introduced the number."""
 
+# The group is one that has such a thing in it.
+_ENDS_OF_PROCESS: Final = (SystemExit, KeyboardInterrupt, BaseExceptionGroup)
+
 _ERROR_HEADERS: Final = (
     (b"content-type", b"text/plain; charset=utf-8"),
     (b"content-length", b"21"),
@@ -85,8 +88,8 @@ class ObservabilityMiddleware:
                 await self.app(scope, exchange.receive, exchange)
             except Exception as exc:
                 await exchange.fail(exc)
-            except BaseException:
-                exchange.break_off()
+            except BaseException as exc:
+                exchange.break_off(exc)
                 raise
             else:
                 exchange.close()
@@ -124,7 +127,7 @@ class ObservabilityMiddleware:
         finally:
             connection.close()
 
-    def report(self, exc: Exception, scope: Scope) -> None:
+    def report(self, exc: BaseException, scope: Scope) -> None:
         """Log an exception with the context of its request, unless its background task has."""
         if is_reported_for(exc, scope[REQUEST_ID_SCOPE_KEY]):
             mark_reported(exc)  # a group of them, too
@@ -257,10 +260,17 @@ class _HttpExchange:
         await self({"type": "http.response.start", "status": 500, "headers": _ERROR_HEADERS})
         await self({"type": "http.response.body", "body": _ERROR_BODY})
 
-    def break_off(self) -> None:
-        """Account for a request whose task was cancelled: the client or the server has given up."""
+    def break_off(self, exc: BaseException) -> None:
+        """Account for a request whose task was cancelled: the client or the server has given up.
+
+        Or the application has asked to end the process, which a worker does not: it answers 500.
+        """
+        is_fault = isinstance(exc, _ENDS_OF_PROCESS)
+        if is_fault:
+            self.observer.report(exc, self.scope)
         if not self.is_finished:
-            self._finish(CLIENT_CLOSED_REQUEST if self._has_lost_client() else 503)
+            status = CLIENT_CLOSED_REQUEST if self._has_lost_client() else 503
+            self._finish(500 if is_fault else status)
 
     def close(self) -> None:
         """Account for a request that ended without an exception and without a complete response."""

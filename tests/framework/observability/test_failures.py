@@ -240,6 +240,23 @@ async def test_a_cancelled_request_is_accounted_for(
     assert registry.get_sample_value("http_requests_in_flight") == 0
 
 
+@pytest.mark.parametrize("exc", [SystemExit(2), BaseExceptionGroup("", [SystemExit(2)])], ids=type)
+async def test_an_application_that_ends_the_process_has_failed(
+    observe: Observe, log: LogStream, registry: CollectorRegistry, exc: BaseException
+) -> None:
+    """The worker goes on and answers 500."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = Route("/items/{id}")
+        raise exc
+
+    with pytest.raises(type(exc)):
+        await Server().run(observe(app), http_scope(headers=GIVEN_ID))
+    assert_reported_once(log, str(exc))
+    assert [line["status"] for line in log.named("request")] == [500]
+    assert count(registry, 500) == 1
+
+
 async def test_an_exception_that_goes_no_further_holds_no_request(observe: Observe) -> None:
     """An instance that is raised for ever would keep the frames of every request."""
     reused = LookupError("a module constant")
