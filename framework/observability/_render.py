@@ -19,7 +19,12 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from framework.observability._limits import MAX_LOGGED_DEPTH, MAX_LOGGED_ITEMS
+from framework.observability._limits import (
+    LONG_LINE_TEXT_CHARACTERS,
+    MAX_LOGGED_DEPTH,
+    MAX_LOGGED_ITEMS,
+    MAX_LOGGED_LINE_BYTES,
+)
 from framework.observability._redaction import REDACTED, is_secret, redact_text
 from framework.observability._storms import find_exception
 from framework.observability._tracebacks import cut_text, describe_exception
@@ -194,7 +199,8 @@ def _encode_line(line: dict[str, Any]) -> bytes:
         data = _encode(line)
     except Exception:
         data = _encode_slowly(line)
-    return end_line(data)
+    data = end_line(data)
+    return data if len(data) <= MAX_LOGGED_LINE_BYTES else _encode_shortened(line)
 
 
 def end_line(data: bytes) -> bytes:
@@ -210,6 +216,25 @@ def _encode_slowly(line: dict[str, Any]) -> bytes:
     except Exception as exc:
         kept = {key: line[key] for key in ("timestamp", "level")}
         return _encode({**kept, "event": f"line not rendered: {type(exc).__name__}"})
+
+
+def _encode_shortened(line: dict[str, Any]) -> bytes:
+    """Return a line without the ends of its texts or, if it stays too long, without its structures."""
+    for characters in LONG_LINE_TEXT_CHARACTERS:
+        shortened = _shorten(line, characters)
+        data = end_line(_encode_slowly(shortened))
+        if len(data) <= MAX_LOGGED_LINE_BYTES:
+            return data
+    flat = {key: "…" if isinstance(item, dict | list) else item for key, item in shortened.items()}
+    return end_line(_encode_slowly(flat))
+
+
+def _shorten(value: Any, characters: int) -> Any:
+    if isinstance(value, str):
+        return cut_text(value, characters)
+    if isinstance(value, dict):
+        return {key: _shorten(item, characters) for key, item in value.items()}
+    return [_shorten(item, characters) for item in value] if isinstance(value, list) else value
 
 
 def _clean(value: Any) -> Any:

@@ -72,11 +72,11 @@ def safe_text(value: object) -> str:
     return redact_text(cut_text(text))
 
 
-def cut_text(text: str) -> str:
+def cut_text(text: str, characters: int = MAX_NESTED_TEXT_CHARACTERS) -> str:
     """Return the text, with a mark at its end when it had to be shortened."""
-    if len(text) <= MAX_NESTED_TEXT_CHARACTERS:
+    if len(text) <= characters:
         return text
-    return f"{text[:MAX_NESTED_TEXT_CHARACTERS]}… ({len(text)} characters)"
+    return f"{text[:characters]}… ({len(text)} characters)"
 
 
 def _describe_chain(exc: BaseException, seen: set[int]) -> list[dict[str, Any]]:

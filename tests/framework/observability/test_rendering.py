@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 
-from framework.observability._limits import MAX_LOGGED_ITEMS, MAX_NESTED_TEXT_CHARACTERS
+from framework.observability._limits import (
+    MAX_LOGGED_ITEMS,
+    MAX_LOGGED_LINE_BYTES,
+    MAX_NESTED_TEXT_CHARACTERS,
+)
 from framework.observability.logging import configure_logging, get_logger
 from tests.framework.observability.harness import LogStream
 
@@ -158,3 +162,38 @@ def test_nested_text_is_cut(restored_logging: None, format: Any) -> None:
 
     assert len(stream.getvalue()) < MAX_NESTED_TEXT_CHARACTERS + 500
     assert "(1000000 characters)" in stream.getvalue()
+
+
+def _fail_long() -> Exception:
+    try:
+        try:
+            raise ValueError("v" * 10**4)
+        except ValueError:
+            raise LookupError("\x9b" * 10**4) from ExceptionGroup("m", [OSError("o" * 10**4)] * 9)
+    except LookupError as exc:
+        return exc
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"value": "a" * 10**6}, {"value": "a" * 1024 + "… (1000000 characters)"}),
+        ({"value": "\u2028" * 10**4, "n": 1}, {"n": 1}),
+        ({"value": ["a" * 1000] * 50, "n": 1}, {"value": ["a" * 128 + "… (1000 characters)"] * 50}),
+        ({"value": [{str(n): [n] * 100 for n in range(100)}], "n": 1}, {"value": "…", "n": 1}),
+        ({"exc_info": _fail_long()}, {}),
+    ],
+    ids=["a text", "unsafe", "texts", "no texts", "an exception"],
+)
+def test_no_line_is_longer_than_what_workers_can_write_at_the_same_time(
+    log: LogStream, fields: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    get_logger("app").error("x" * 10**5, **fields)
+
+    assert len(log.getvalue().encode()) <= MAX_LOGGED_LINE_BYTES
+    line = only_line(log)
+    assert line["event"].startswith("x" * 100)
+    assert {name: line[name] for name in expected} == expected
+    if "exc_info" in fields:
+        assert line["exception"][0]["message"].startswith("\x9b" * 100)
+        assert line["exception"][0]["frames"][-1]["function"] == "_fail_long"
