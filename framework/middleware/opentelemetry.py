@@ -147,6 +147,9 @@ def _build_view(scope: Scope) -> dict[str, Any]:
     headers = [
         field for field in scope["headers"] if field[0] != b"host" and _is_text(b"".join(field))
     ]
+    if [name for name, _ in headers].count(b"traceparent") > 1:
+        # W3C Trace Context, section 3.2: several are none. The instrumentation would take the first.
+        headers = [field for field in headers if field[0] != b"traceparent"]
     view = {**scope, "query_string": b"", "headers": headers, _SCOPE_KEY: scope}
     view.setdefault("method", "GET")  # that of a WebSocket handshake
     return view

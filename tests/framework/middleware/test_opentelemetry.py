@@ -123,6 +123,12 @@ async def test_the_context_of_the_caller_is_continued(recorder: Recorder) -> Non
     assert f"{context.trace_id:x}" == "af7651916cd43dd8448eb211c80319c"
 
 
+async def test_a_context_that_is_sent_twice_begins_a_new_trace(recorder: Recorder) -> None:
+    field = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    await call(build_app(recorder), build_scope("/", "GET", field, field))
+    assert recorder.take_span().parent is None
+
+
 async def test_the_endpoint_is_inside_the_span(recorder: Recorder) -> None:
     channel = await call(build_app(recorder), build_scope("/items/1"))
     assert channel.body == b"GET"
