@@ -120,6 +120,17 @@ class CellStore:
                 is_gauge = cell.prefix.startswith("gauge")
                 cell.cells[cell.index] = value if is_gauge else cell.cells[cell.index] + value
 
+    def has_room(self, prefix: str, key: bytes, limit: int) -> bool:
+        """Say whether a key is in its file, or fewer than `limit` with the same name.
+
+        They count that the workers before this one have left there.
+        """
+        with self.lock:
+            if not self.is_attached:
+                self.attach()
+            file = self._find_file(prefix)
+            return file is None or file.has_room(key, limit)
+
     def detach(self) -> None:
         """Leave the files to the parent process; for a child that has just been forked."""
         self.lock = threading.RLock()
@@ -131,27 +142,31 @@ class CellStore:
                 file.close()
 
     def _place(self, cell: Cell) -> None:
-        # Read for each cell: the order of imports and settings is then irrelevant.
-        directory = os.environ.get(MULTIPROCESS_DIRECTORY_VARIABLE)
-        path = f"{directory}/{cell.prefix}_{file_identifier()}.db"
-        try:
-            file = self._open(path, cell.prefix) if directory else None
-            if file is not None:
+        file = self._find_file(cell.prefix)
+        if file is not None:
+            try:
                 cell.cells, cell.index = file.find_place(cell.key)
+            except OSError as exc:
+                self._warn(file.path, exc)
+            else:
                 return
-        except OSError as exc:
-            self._warn(path, exc)
         cell.cells, cell.index = [0.0, 0.0], 0
 
-    def _open(self, path: str, prefix: str) -> MetricsFile | None:
-        try:
-            return self._files[path]
-        except KeyError:
+    def _find_file(self, prefix: str) -> MetricsFile | None:
+        # Read for each cell: the order of imports and settings is then irrelevant.
+        directory = os.environ.get(MULTIPROCESS_DIRECTORY_VARIABLE)
+        if not directory:
+            return None
+        path = f"{directory}/{prefix}_{file_identifier()}.db"
+        if path not in self._files:
             self._files[path] = None  # should it fail, it is not tried for each cell
-        # What a dead process had in a live gauge does not count any more.
-        file = MetricsFile(path, is_continued=not prefix.startswith("gauge_live"))
-        self._files[path] = file
-        return file
+            try:
+                # What a dead process had in a live gauge does not count any more.
+                is_continued = not prefix.startswith("gauge_live")
+                self._files[path] = MetricsFile(path, is_continued=is_continued)
+            except OSError as exc:
+                self._warn(path, exc)
+        return self._files[path]
 
     def _warn(self, path: str, exc: OSError) -> None:
         """Say once that the directory is full or gone: requests matter more than counts."""

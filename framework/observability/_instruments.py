@@ -7,8 +7,9 @@ from typing import Any, Final, Literal, NoReturn
 
 import prometheus_client
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.mmap_dict import mmap_key
 
-from framework.observability import _cells  # noqa: F401 -- puts the numbers into files
+from framework.observability import _cells  # also puts the numbers into files
 from framework.observability._labels import OVERFLOW
 from framework.observability._limits import MAX_LABEL_SETS
 
@@ -28,6 +29,9 @@ GaugeMode = Literal[
 ]
 """How the values of several workers become one; the `live` ones forget workers that are gone."""
 
+# What there is once for each label set, behind the name of the metric.
+_SAMPLES: Final = {"counter": "_total", "gauge": "", "histogram": "_sum"}
+
 _folded: Final = prometheus_client.Counter(
     "metrics_folded_total",
     "Observations that were counted in an overflow series, as there were too many label sets.",
@@ -41,19 +45,29 @@ def count_folded(metric: str) -> None:
 
 
 class _Bounded(MetricWrapperBase):
-    """Metrics with at most `MAX_LABEL_SETS` label sets in each worker."""
+    """Metrics with at most `MAX_LABEL_SETS` label sets in each worker and those before it."""
 
     def labels(self, *labelvalues: object, **labelkwargs: object) -> Any:
         """Return the series of a label set, or the overflow series when there are too many.
 
         Take it once, beside the handler, rather than with each observation.
         """
-        if self._labelnames and not self._labelvalues and len(self._metrics) >= MAX_LABEL_SETS:
+        if self._labelnames and not self._labelvalues:
             named = [labelkwargs.get(name) for name in self._labelnames] if labelkwargs else ()
-            if tuple(map(str, labelvalues or named)) not in self._metrics:
+            values = tuple(map(str, labelvalues or named))
+            if values not in self._metrics and not self._has_room(values):
                 count_folded(self._name)
                 return super().labels(*[OVERFLOW] * len(self._labelnames))
         return super().labels(*labelvalues, **labelkwargs)
+
+    def _has_room(self, values: tuple[str, ...]) -> bool:
+        if len(self._metrics) >= MAX_LABEL_SETS:
+            return False
+        kind, mode = str(self._type), getattr(self, "_multiprocess_mode", "")
+        name = self._name + _SAMPLES[kind]
+        key = mmap_key(self._name, name, self._labelnames, list(values), "").encode()
+        prefix = f"{kind}_{mode}" if mode else kind
+        return _cells.store.has_room(prefix, key, MAX_LABEL_SETS)
 
 
 class Counter(_Bounded, prometheus_client.Counter):

@@ -13,6 +13,7 @@ import errno
 import mmap
 import os
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,10 @@ _length: Final = struct.Struct("i")
 def find_series(key: bytes) -> bytes:
     """Return what names a series in a key: all but the help text, which a new version may change."""
     return key[: key.rfind(b'}, "')]
+
+
+def _find_name(series: bytes) -> bytes:
+    return series[: series.find(b", {")]
 
 
 def walk_entries(data: mmap.mmap, after: int = 0) -> Iterator[tuple[bytes, int]]:
@@ -67,6 +72,7 @@ class MetricsFile:
     """
 
     def __init__(self, path: str, *, is_continued: bool) -> None:
+        self.path = path
         if not is_continued:
             Path(path).unlink(missing_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -76,6 +82,7 @@ class MetricsFile:
             self.close()
             raise
         self._places = {find_series(key): place for key, place in walk_entries(self._memory)}
+        self._sizes = Counter(map(_find_name, self._places))
         last = max(self._places.values(), default=0)
         self._end = last * _DOUBLE_BYTES + _VALUE_BYTES if last else _HEADER_BYTES
         self._write_end()
@@ -92,7 +99,13 @@ class MetricsFile:
         place = self._places.get(series)
         if place is None:
             place = self._places[series] = self._append(key)
+            self._sizes[_find_name(series)] += 1
         return self._doubles, place
+
+    def has_room(self, key: bytes, limit: int) -> bool:
+        """Say whether a key is there, or fewer than `limit` with the same name, whoever wrote them."""
+        series = find_series(key)
+        return series in self._places or self._sizes[_find_name(series)] < limit
 
     def close(self) -> None:
         """Forget the file; what is in it, and memory that is in use, stay."""

@@ -16,7 +16,8 @@ import pytest
 
 from framework.observability import _cells
 from framework.observability._cells import Cell
-from framework.observability._limits import METRICS_FILE_BYTES
+from framework.observability._labels import OVERFLOW
+from framework.observability._limits import MAX_LABEL_SETS, METRICS_FILE_BYTES
 from framework.observability._metrics_file import MetricsFile
 from tests.framework.observability.harness import LogStream
 from tests.framework.observability.workers import (
@@ -218,6 +219,32 @@ rooms = Gauge("rooms", "Rooms.", ("name",), multiprocess_mode="livesum")
 
     assert value(tmp_path, "rooms", {"name": "a"}) is None
     assert value(tmp_path, "rooms", {"name": "b"}) == 3
+
+
+def test_label_sets_are_bounded_over_all_workers_of_a_slot(tmp_path: Path) -> None:
+    code = """
+import sys
+from framework.observability.metrics import Counter, Gauge, Histogram
+options = {"labelnames": ("user",), "documentation": "By user."}
+calls = Counter("calls_total", **options)
+sizes = Histogram("sizes_bytes", buckets=(1,), **options)
+peaks = Gauge("peaks", multiprocess_mode="max", **options)
+for user in (0, *range(int(sys.argv[1]), int(sys.argv[1]) + 600)):
+    calls.labels(user).inc()
+    sizes.labels(user=user).observe(2)
+    peaks.labels(str(user)).set(1)
+"""
+    environ = {**environment(tmp_path), "SLIPWAY_WORKER_SLOT": "0"}
+    for begin in ("1", "1001", "2001"):
+        command = [sys.executable, "-c", code, begin]
+        subprocess.run(command, check=True, timeout=15, env=environ)
+
+    lines = render(tmp_path).splitlines()
+    for name, common in (("calls_total", 801), ("sizes_bytes_sum", 1602), ("peaks", 1)):
+        assert sum(line.startswith(f"{name}{{") for line in lines) == MAX_LABEL_SETS + 1
+        assert value(tmp_path, name, {"user": OVERFLOW}) == common
+    assert value(tmp_path, "calls_total", {"user": "0"}) == 3
+    assert value(tmp_path, "metrics_folded_total", {"metric": "calls"}) == 801
 
 
 def test_the_master_has_a_file_of_its_own_name(tmp_path: Path) -> None:
