@@ -15,7 +15,7 @@ from typing import Any, Final
 from prometheus_client import values
 from prometheus_client.mmap_dict import mmap_key
 
-from framework.observability._metrics_file import MetricsFile
+from framework.observability._metrics_file import MetricsFile, claim_name
 from framework.observability.logging import get_logger
 from framework.observability.process import file_identifier
 
@@ -95,6 +95,8 @@ class CellStore:
         self.is_attached = True
         self._cells: weakref.WeakSet[Cell] = weakref.WeakSet()
         self._files: dict[str, MetricsFile | None] = {}
+        self._names: dict[str, tuple[str, int]] = {}
+        """Those that this process has claimed, with their locks, by directory."""
         self._has_warned = False
 
     def add(self, cell: Cell) -> None:
@@ -140,6 +142,9 @@ class CellStore:
         for file in files.values():
             if file is not None:
                 file.close()
+        names, self._names = self._names, {}
+        for _, lock in names.values():
+            os.close(lock)
 
     def _place(self, cell: Cell) -> None:
         file = self._find_file(cell.prefix)
@@ -157,7 +162,11 @@ class CellStore:
         directory = os.environ.get(MULTIPROCESS_DIRECTORY_VARIABLE)
         if not directory:
             return None
-        path = f"{directory}/{prefix}_{file_identifier()}.db"
+        try:
+            path = f"{directory}/{prefix}_{self._find_name(directory)}.db"
+        except OSError as exc:
+            self._warn(directory, exc)
+            return None
         if path not in self._files:
             self._files[path] = None  # should it fail, it is not tried for each cell
             try:
@@ -167,6 +176,14 @@ class CellStore:
             except OSError as exc:
                 self._warn(path, exc)
         return self._files[path]
+
+    def _find_name(self, directory: str) -> str:
+        name = file_identifier()
+        if name is None:
+            if directory not in self._names:
+                self._names[directory] = claim_name(directory)
+            name = self._names[directory][0]
+        return name
 
     def _warn(self, path: str, exc: OSError) -> None:
         """Say once that the directory is full or gone: requests matter more than counts."""

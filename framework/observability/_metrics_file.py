@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import mmap
 import os
 import struct
@@ -20,7 +21,7 @@ from typing import Final
 
 from framework.observability._limits import MAX_METRICS_FILE_BYTES, METRICS_FILE_BYTES
 
-__all__ = ["MetricsFile", "find_series", "walk_entries"]
+__all__ = ["MetricsFile", "claim_name", "find_series", "walk_entries"]
 
 _HEADER_BYTES: Final = 8
 _VALUE_BYTES: Final = 16
@@ -58,6 +59,27 @@ def walk_entries(data: mmap.mmap, after: int = 0) -> Iterator[tuple[bytes, int]]
             return
         yield data[key_at : key_at + length], value_at // _DOUBLE_BYTES
         begin = value_at + _VALUE_BYTES
+
+
+def claim_name(directory: str) -> tuple[str, int]:
+    """Take the first name that no living process has in a directory; return it and the lock that keeps it.
+
+    For what workers fork or start: its files are as many as there are such processes at the same time.
+
+    Raises:
+        OSError: there is no place for the lock.
+    """
+    number = 0
+    while True:
+        name = f"helper{number}"
+        lock = os.open(f"{directory}/{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            number += 1
+        else:
+            return name, lock
 
 
 class MetricsFile:

@@ -88,14 +88,13 @@ def log_fields() -> dict[str, Any]:
     return _identity.fields
 
 
-def file_identifier() -> str:
+def file_identifier() -> str | None:
     """Return the name of this process in the file names of its metrics: the slot of a worker.
 
     Files are bounded by the number of slots, however often workers are replaced. A process without a
-    slot has the name that `name_process` gave it, or is named after its pid, with a prefix, so that it
-    never meets a slot.
+    slot has the name that `name_process` gave it, or none: see `claim_name`.
     """
-    return worker_slot() or _identity.name or f"pid{_identity.pid}"
+    return worker_slot() or _identity.name
 
 
 def name_process(name: str) -> None:

@@ -104,7 +104,7 @@ def main(kills: int) -> None:
         "own": master.count(),
         "backwards": master.backwards,
         "scrapes": master.scrapes,
-        "files": sorted(path.name for path in directory.iterdir()),
+        "files": sorted(path.name for path in directory.glob("*.db")),
     }
     sys.stdout.write(json.dumps(result))
 

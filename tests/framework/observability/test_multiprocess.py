@@ -169,6 +169,39 @@ os.wait()
     assert count_requests(tmp_path) == 3000
 
 
+_HELPED = """
+import os, subprocess, sys
+from framework.observability.metrics import Counter
+from framework.observability.process import take_slot
+take_slot(0)
+count = Counter("parts_total", "Parts.").inc
+count()
+code = (
+    "from framework.observability.metrics import Counter\\n"
+    "Counter('parts_total', 'Parts.').inc()\\n"
+    "print(end='', flush=input())"
+)
+for turn in range(3):
+    if os.fork() == 0:
+        count()
+        os._exit(0)
+    os.wait()
+    started = [subprocess.Popen([sys.executable, "-c", code], stdin=-1) for _ in range(2)]
+    for process in started:
+        process.communicate(b"end\\n")
+    count()
+"""
+
+
+def test_files_are_bounded_however_many_processes_workers_fork_or_start(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _HELPED]
+    subprocess.run(command, check=True, timeout=30, env=environment(tmp_path))
+    assert value(tmp_path, "parts_total") == 13
+    files = {path.name for path in tmp_path.glob("*.db")}
+    assert {"counter_0.db", "counter_helper0.db"} <= files
+    assert files <= {"counter_0.db", "counter_helper0.db", "counter_helper1.db"}
+
+
 _LATE = """
 import sys
 from pathlib import Path
