@@ -226,7 +226,7 @@ class RequestReader:
             self._host = host
         path, raw_path, query = split_target(method, self._url, host)
         if b"transfer-encoding" in watched:
-            self._begin_chunks(version, line, raw)
+            self._begin_chunks(version, raw)
         keep_alive = version != HTTP_1_0 and parser.should_keep_alive()
         head = RequestHead(
             method, version, self._url, path, raw_path, query, self._fields, watched, keep_alive
@@ -270,14 +270,16 @@ class RequestReader:
         if self._overhead_bytes > self.limits.chunk_overhead:
             raise RefusedError(refusals.LONG_CHUNK_EXTENSION)
 
-    def _begin_chunks(self, version: str, line: bytes, raw: bytes) -> None:
+    def _begin_chunks(self, version: str, raw: bytes) -> None:
         if version == HTTP_1_0:
             raise RefusedError(refusals.CHUNKED_IN_1_0)
         self._is_chunked = True
         self._packet_body_bytes = 0
-        # What this packet has before the body does not count.
-        end = raw.find(b"\r\n\r\n", raw.find(line)) + 4
-        self._packet_body_at = end - len(self._begun_head)
+        # What this packet has before the body does not count. Where nobody knows how much that is, behind
+        # another request, all of the packet does not.
+        self._packet_body_at = len(self._packet)
+        if self._begins_packet:
+            self._packet_body_at = raw.find(b"\r\n\r\n") + 4 - len(self._begun_head)
         self._overhead_bytes = -self._packet_body_at
 
     def _keep_head(self, data: bytes) -> None:

@@ -53,6 +53,15 @@ def test_many_small_chunks_are_no_overhead() -> None:
     assert (len(sink.body), sink.ended) == (5000, 1)
 
 
+def test_chunks_before_it_in_the_packet_are_no_overhead() -> None:
+    request = CHUNKED + b"1770\r\n" + bytes(6000) + b"\r\n0\r\n\r\n"
+    for cut in (3000, 5990):
+        reader, sink = build_reader(chunk_overhead=100)
+        reader.feed(request + request[:-cut])
+        reader.feed(request[-cut:])
+        assert (len(sink.body), sink.ended) == (12000, 2)
+
+
 @pytest.mark.parametrize("cut", range(len(CHUNKED)))
 def test_a_long_extension_is_refused_wherever_the_header_is_cut(cut: int) -> None:
     reader, _ = build_reader(chunk_overhead=100)
