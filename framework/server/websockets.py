@@ -120,16 +120,22 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         """Close with the code of what was wrong, and let the client read that."""
-        close = self.conn.close_sent
-        if close is None or self.is_over:
+        if self.is_over:
             return
         self.is_over = True
         self.stop_keepalive()
-        self.queue.put_nowait(
-            {"type": "websocket.disconnect", "code": close.code, "reason": close.reason}
-        )
         transport = self.transport
-        transport.write(b"".join(self.conn.data_to_send()))
+        close = self.conn.close_sent
+        if close is None:
+            # It came behind a handshake that has not been answered.
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
+            transport.write(_BAD_HANDSHAKE)
+            self.handshake_complete = True
+        else:
+            self.queue.put_nowait(
+                {"type": "websocket.disconnect", "code": close.code, "reason": close.reason}
+            )
+            transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         if not transport.can_write_eof():
             transport.close()

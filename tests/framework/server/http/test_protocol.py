@@ -17,6 +17,7 @@ import pytest
 
 from framework.observability._access import access_lines
 from framework.observability.health import readiness
+from framework.server.websockets import HardenedWebSocketProtocol
 from framework.types import Receive, Scope, Send
 from tests.framework.server.http.serving import (
     GET,
@@ -34,6 +35,7 @@ from tests.framework.server.http.serving import (
     serve,
     wait_for,
 )
+from tests.framework.websockets.serving import build_handshake
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
 
@@ -254,6 +256,28 @@ def test_a_frame_behind_the_handshake_is_not_lost(build: Build) -> None:
             assert data, received
             received += data
     assert received.startswith(b"HTTP/1.1 101 ")
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_nonsense_behind_the_handshake_is_refused(build: Build, parts: int) -> None:
+    ended = threading.Event()
+
+    async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        ended.set()
+
+    with serve(wait, build(), ws=HardenedWebSocketProtocol) as server, server.connect() as client:
+        handshake = build_handshake()
+        if parts == 2:
+            client.sendall(handshake)
+            wait_for(lambda: server.server.server_state.tasks)
+            handshake = b""
+        client.sendall(handshake + GET)
+        [(status, _, _)] = read_responses(read_to_end(client))
+        assert status == 400
+        wait_for(lambda: not server.server.server_state.tasks)
+    assert ended.is_set() or parts == 1
 
 
 # Ends
