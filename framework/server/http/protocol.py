@@ -19,7 +19,7 @@ from framework.server.forwarded import ForwardedMiddleware
 from framework.server.http import refusals
 from framework.server.http.cycle import RequestCycle
 from framework.server.http.fields import default_fields
-from framework.server.http.head import answer_server_options, build_head
+from framework.server.http.head import HTTP_1_0, answer_server_options, build_head
 from framework.server.http.limits import HttpLimits
 from framework.server.http.reader import BODY, HEAD, IDLE, RequestHead, RequestReader
 from framework.server.http.refusals import Refusal, RefusedError, record_refusal
@@ -210,7 +210,8 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             self,
             scope,
             keep_alive=head.keep_alive and not is_last,
-            expects_continue=expects_continue,
+            # RFC 9110 section 10.1.1: a client of HTTP/1.0 takes 100 for the answer.
+            expects_continue=expects_continue and head.version != HTTP_1_0,
         )
         self.latest = cycle
         self.discarded_bytes = 0

@@ -14,7 +14,7 @@ from framework.observability.health import readiness
 from framework.responses.sse import STOPPING_SCOPE_KEY
 from framework.server.http import refusals
 from framework.server.http.fields import default_fields
-from framework.server.http.head import LINE_ENDS
+from framework.server.http.head import HTTP_1_0, LINE_ENDS
 from framework.server.http.limits import HttpLimits
 from framework.server.http.outlet import Outlet
 from framework.server.http.protocol import (
@@ -176,6 +176,8 @@ class HardenedZttpProtocol(ZttpProtocol):
             self.outlet.begin_to_discard()
             # It has not been started yet.
             cycle.scope[STOPPING_SCOPE_KEY] = self.stopping  # type: ignore[typeddict-unknown-key]
+            if cycle.scope["http_version"] == HTTP_1_0:
+                cycle.waiting_for_100_continue = False  # RFC 9110 section 10.1.1
             if self.is_stopping or readiness.state == "draining":
                 self._make_last(cycle)
 

@@ -198,6 +198,12 @@ def test_a_client_is_told_to_continue_when_the_body_is_wanted(running: Running) 
         assert read_responses(read_to_end(client))[0][0] == 200
 
 
+def test_a_client_of_http_1_0_is_not_told_to_continue(build: Build) -> None:
+    fields = b"Host: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    data = run_app(echo, b"POST / HTTP/1.0\r\n" + fields + b"ok", build=build)
+    assert [status for status, _, _ in read_responses(data)] == [200]
+
+
 def test_a_connection_ends_when_the_body_was_not_asked_for() -> None:
     async def ignore(scope: Scope, receive: Receive, send: Send) -> None:
         await answer_with(send, b"no")
