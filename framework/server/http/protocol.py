@@ -133,8 +133,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             return
         self.latest = None
         if self.reader.stage == IDLE:
-            delay = NEXT_REQUEST_SECONDS if self.reader.count else FIRST_REQUEST_SECONDS
-            self.loop.call_later(delay, self._close_if_idle)
+            self._close_later()
 
     def on_second(self) -> None:
         """Count a second, and end what takes too long."""
@@ -235,6 +234,9 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         if cycle is not None:
             cycle.more_body = False
             cycle.wake()
+        if self.is_stopping and self.running is None:
+            # It was answered before it had come as a whole.
+            self._close_later()
 
     def leave_http(self, head: RequestHead, rest: bytes) -> None:
         """Hand the connection to uvicorn's WebSocket protocol, which reads the handshake again."""
@@ -341,6 +343,10 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     def _has_last_request(self) -> bool:
         """Say whether the last request of the connection is complete: what follows does not count."""
         return self.latest is not None and not self.latest.keep_alive and not self.latest.more_body
+
+    def _close_later(self) -> None:
+        delay = NEXT_REQUEST_SECONDS if self.reader.count else FIRST_REQUEST_SECONDS
+        self.loop.call_later(delay, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
         if self.running is None and self.reader.stage == IDLE:

@@ -289,6 +289,24 @@ def test_nonsense_behind_the_handshake_is_refused(build: Build, parts: int) -> N
 # Ends
 
 
+def test_a_stop_does_not_wait_for_a_client_that_was_answered_early() -> None:
+    async def ignore(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer_with(send, b"no")
+
+    with (
+        serve(ignore, build_protocol(), timeout_keep_alive=60) as server,
+        server.connect() as client,
+    ):
+        client.sendall(POST + b"Content-Length: 2\r\n\r\na")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+        [protocol] = protocols(server)
+        server.server.should_exit = True
+        wait_for(lambda: protocol.is_stopping)
+        client.sendall(b"b")
+        client.settimeout(1.5)
+        assert read_to_end(client) == b""
+
+
 def test_a_stop_serves_what_is_on_its_way_and_closes(build: Build) -> None:
     with serve(echo, build()) as server, server.connect() as client:
         client.sendall(GET)
