@@ -11,6 +11,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 from websockets.http11 import Request
 
+from framework.server.http.stall import count_untaken
+
 __all__ = ["HardenedWebSocketProtocol"]
 
 WS_STALLED_SECONDS: Final = 20.0
@@ -147,11 +149,11 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _watch_stall(self) -> None:
         self._stop_stall_timer()
-        self.stalled_bytes = self.transport.get_write_buffer_size()
+        self.stalled_bytes = count_untaken(self.transport)
         self.stall_timer = self.loop.call_later(WS_STALLED_SECONDS, self._end_stall)
 
     def _end_stall(self) -> None:
-        read = self.stalled_bytes - self.transport.get_write_buffer_size()
+        read = self.stalled_bytes - count_untaken(self.transport)
         if read < WS_READ_RATE * WS_STALLED_SECONDS:
             self.transport.abort()
         else:

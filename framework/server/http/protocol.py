@@ -23,7 +23,7 @@ from framework.server.http.head import HTTP_1_0, answer_server_options, build_he
 from framework.server.http.limits import HttpLimits
 from framework.server.http.reader import BODY, HEAD, IDLE, RequestHead, RequestReader
 from framework.server.http.refusals import Refusal, RefusedError, record_refusal
-from framework.server.http.stall import StallWatch
+from framework.server.http.stall import StallWatch, count_untaken
 from framework.types import ASGIApp
 
 __all__ = [
@@ -140,8 +140,8 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         transport, reader, limits = self.transport, self.reader, self.limits
         if transport.is_closing():
             return
-        waiting = transport.get_write_buffer_size()
-        if self.stall.is_stalled(self.written - waiting, is_due=waiting > 0):
+        untaken = count_untaken(transport)
+        if self.stall.is_stalled(self.written - untaken, is_due=untaken > 0):
             transport.abort()
             return
         if self.flow.read_paused:

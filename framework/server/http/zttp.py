@@ -23,7 +23,7 @@ from framework.server.http.protocol import (
     find_stopping,
 )
 from framework.server.http.refusals import Refusal, record_refusal
-from framework.server.http.stall import StallWatch
+from framework.server.http.stall import StallWatch, count_untaken
 from framework.server.http.zttp_h2 import HardenedZttpH2Protocol
 
 __all__ = ["HardenedZttpProtocol", "PrefaceProtocol"]
@@ -135,8 +135,8 @@ class HardenedZttpProtocol(ZttpProtocol):
         outlet, limits, cycle = self.outlet, self.limits, self.latest
         if outlet.transport.is_closing():
             return
-        waiting = outlet.get_write_buffer_size()
-        if self.stall.is_stalled(outlet.written - waiting, is_due=waiting > 0):
+        untaken = count_untaken(outlet.transport)
+        if self.stall.is_stalled(outlet.written - untaken, is_due=untaken > 0):
             outlet.abort()
         elif outlet.is_over:
             outlet.on_second()

@@ -21,7 +21,7 @@ from framework.server.http.protocol import (
     find_stopping,
 )
 from framework.server.http.refusals import Refusal, record_refusal
-from framework.server.http.stall import StallWatch
+from framework.server.http.stall import StallWatch, count_untaken
 
 __all__ = ["HardenedZttpH2Protocol"]
 
@@ -174,8 +174,8 @@ class HardenedZttpH2Protocol(ZttpH2Protocol):
         outlet, scanner, limits = self.outlet, self.scanner, self.limits
         if outlet.transport.is_closing():
             return
-        waiting = outlet.get_write_buffer_size()
-        if self.stall.is_stalled(outlet.written - waiting, is_due=waiting > 0):
+        untaken = count_untaken(outlet.transport)
+        if self.stall.is_stalled(outlet.written - untaken, is_due=untaken > 0):
             outlet.abort()
             return
         if outlet.is_over:
