@@ -55,6 +55,6 @@ def count_untaken(transport: asyncio.Transport) -> int:
     queued = bytearray(4)
     try:
         fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, queued)
-    except OSError:
-        return waiting  # the system does not say
+    except (OSError, ValueError):
+        return waiting  # the system does not say, or the socket is closed
     return waiting + int.from_bytes(queued, sys.byteorder)
