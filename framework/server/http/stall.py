@@ -47,7 +47,8 @@ def count_untaken(transport: asyncio.Transport) -> int:
 
     Behind the buffer of the transport is the kernel's, of megabytes, which takes more only when a third
     of it is free. A client that reads 10 KB a second empties that much in minutes, so that what it takes
-    is seen only where both are counted.
+    is seen only where both are counted. Even so it is told in steps of up to 60 KB: who reads less than
+    3 KB a second may count as stalled.
     """
     waiting = transport.get_write_buffer_size()
     if waiting == 0:
