@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from typing import Any, ParamSpec, Protocol
 
 from framework.types import ASGIApp
@@ -31,10 +33,20 @@ class Middleware:
 
     def __repr__(self) -> str:
         name = getattr(self.cls, "__name__", repr(self.cls))
-        options = [repr(value) for value in self.args]
-        # A key that is no `Secret` must not reach a log by way of the stack it is used in.
-        options += [
-            f"{key}='**********'" if "secret" in key else f"{key}={value!r}"
-            for key, value in self.kwargs.items()
-        ]
+        named = zip(chain(_list_parameters(self.cls), repeat("")), self.args, strict=False)
+        options = [_describe(key, value) for key, value in named]
+        options += [f"{key}={_describe(key, value)}" for key, value in self.kwargs.items()]
         return f"{self.__class__.__name__}({', '.join([name, *options])})"
+
+
+def _describe(name: str, value: object) -> str:
+    # A key that is no `Secret` must not reach a log by way of the stack it is used in.
+    return "'**********'" if "secret" in name else repr(value)
+
+
+def _list_parameters(factory: Callable[..., Any]) -> list[str]:
+    """Return the names of the parameters behind the application; none where nobody can tell."""
+    try:
+        return list(inspect.signature(factory).parameters)[1:]
+    except (TypeError, ValueError):
+        return []

@@ -10,6 +10,7 @@ from framework._exception_handler import wrap_app_handling_exceptions
 from framework.middleware import Middleware
 from framework.middleware.errors import ServerErrorMiddleware
 from framework.middleware.exceptions import ExceptionMiddleware
+from framework.middleware.sessions import SessionMiddleware
 from framework.requests import Request
 from framework.responses import PlainTextResponse, Response
 from framework.types import ASGIApp, Receive, Scope, Send
@@ -36,6 +37,21 @@ def test_a_specification_unpacks_into_its_parts() -> None:
 def test_a_specification_shows_how_it_was_made() -> None:
     assert repr(Middleware(Layer, 1, second="two")) == "Middleware(Layer, 1, second='two')"
     assert repr(Middleware(Layer)) == "Middleware(Layer)"
+
+
+def test_a_key_is_not_shown_however_it_was_passed() -> None:
+    shown = "SessionMiddleware, '**********'"
+    assert repr(Middleware(SessionMiddleware, "my key")) == f"Middleware({shown})"
+    assert repr(Middleware(SessionMiddleware, "my key", "id")) == f"Middleware({shown}, 'id')"
+    named = Middleware(SessionMiddleware, secret_key="my key")
+    assert repr(named) == "Middleware(SessionMiddleware, secret_key='**********')"
+
+
+def test_a_factory_that_hides_its_parameters_shows_what_it_was_given() -> None:
+    def build(*args: object) -> ASGIApp:
+        return Layer(args[0])  # type: ignore[arg-type]
+
+    assert repr(Middleware(build, 1, 2)) == "Middleware(build, 1, 2)"
 
 
 def test_a_factory_function_is_middleware_too() -> None:
