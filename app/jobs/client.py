@@ -5,6 +5,7 @@ It takes half a second and 50 MB to load, which a worker that never does either 
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,11 @@ from typing import Any, Final
 from dbos import DBOSClient, EnqueueOptions, error as errors
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import OperationalError
 
 from app.jobs.engine import NAME, PROGRESS, QUEUE, SERIALIZER, prepare, publish_pool
-from app.jobs.states import JobState, Status
+from app.jobs.states import JobState, JobsUnavailable, Status
+from framework.observability.logging import get_logger
 
 # How long a request waits for another process that has the file of SQLite locked.
 LOCKED_SECONDS: Final = 10.0
@@ -28,23 +31,29 @@ _STATUS: Final[dict[str, Status]] = {
     "SUCCESS": "succeeded",
 }
 
+_log = get_logger(__name__)
+
 
 class Client:
     """A connection to the database of the jobs. Its methods block.
 
     Args:
         url: `sqlite:///FILE` or `postgresql://...`, as `JOBS_URL`.
+
+    Raises:
+        JobsUnavailable: here and in each call.
     """
 
     def __init__(self, url: str) -> None:
-        prepare(url)
-        self._client = DBOSClient(
-            system_database_url=url,
-            serializer=SERIALIZER,
-            application_name=NAME,
-            # A request does not wait for a database that is away.
-            retry_connection_errors=False,
-        )
+        with _tell_unavailable():
+            prepare(url)
+            self._client = DBOSClient(
+                system_database_url=url,
+                serializer=SERIALIZER,
+                application_name=NAME,
+                # A request does not wait for a database that is away.
+                retry_connection_errors=False,
+            )
         _limit_waits(self._client._sys_db.engine)  # noqa: SLF001 - there is no option for it
         self._calls = 0
         self._lock = threading.Lock()
@@ -96,13 +105,25 @@ class Client:
         with self._lock:
             self._calls += 1
         try:
-            yield
+            with _tell_unavailable():
+                yield
         finally:
             with self._lock:
                 self._calls -= 1
 
     def _count_calls(self) -> int:
         return self._calls
+
+
+@contextmanager
+def _tell_unavailable() -> Iterator[None]:
+    """Tell a database that cannot be used now from a fault of ours."""
+    try:
+        yield
+    except (OperationalError, sqlite3.OperationalError, TimeoutError) as exc:
+        # Not the whole text: it has the statement and its parameters.
+        _log.error("jobs are unavailable", reason=str(getattr(exc, "orig", exc)))
+        raise JobsUnavailable from exc
 
 
 def _limit_waits(engine: Engine) -> None:

@@ -1,10 +1,12 @@
-"""What is known of a job."""
+"""What is known of a job, and that nothing is known at the moment."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 from msgspec import Struct
+
+from framework.exceptions import HTTPException
 
 Status = Literal["waiting", "running", "succeeded", "failed"]
 
@@ -27,3 +29,10 @@ class JobState(Struct, frozen=True):
     progress: Any = None
     result: Any = None
     error: str | None = None
+
+
+class JobsUnavailable(HTTPException):
+    """The database of the jobs is away, or locked for too long: answered with 503 unless it is caught."""
+
+    def __init__(self) -> None:
+        super().__init__(503, headers={"Retry-After": "5"})

@@ -50,7 +50,7 @@ class Jobs:
                 returned. So a client may repeat a request of which it does not know the outcome.
 
         Raises:
-            Exception: the database is away, or locked for too long (`TimeoutError`).
+            JobsUnavailable: the database is away, or locked for too long.
         """
         request_id = current_request_id()
         attributes = {} if request_id is None else {"request_id": request_id}

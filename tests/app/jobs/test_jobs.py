@@ -8,15 +8,17 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from app.jobs.engine import find_file, prepare
 from app.jobs.slots import MAX_WORKERS, FileSlots, borrow, claim_slot
 from app.jobs.starting import start_count
-from app.jobs.states import JobState
+from app.jobs.states import JobState, JobsUnavailable
 from app.jobs.store import Jobs
 from app.main import create_app
 from app.settings import Settings
@@ -84,10 +86,20 @@ async def test_a_request_does_not_wait_for_ever_for_a_locked_file(
     job_id = await start_count(jobs, 1)
     with contextlib.closing(sqlite3.connect(file)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with anyio.fail_after(5), pytest.raises(TimeoutError, match="locked"):
+        with anyio.fail_after(5), pytest.raises(JobsUnavailable):
             await start_count(jobs, 2)
         assert await jobs.read(job_id) is not None
     assert await start_count(jobs, 3)
+
+
+async def test_a_database_that_is_away_is_a_503() -> None:
+    jobs = Jobs("postgresql://user:hidden@127.0.0.1:1/jobs")
+    for call in (partial(start_count, jobs, 1), partial(jobs.read, "any")):
+        with capture_logs() as events, pytest.raises(JobsUnavailable) as raised:
+            await call()
+        assert raised.value.status_code == 503
+        assert "Connection refused" in events[0]["reason"]
+        assert "hidden" not in str(events)
 
 
 async def test_a_value_that_is_not_json_is_refused(jobs: Jobs) -> None:
