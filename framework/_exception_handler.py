@@ -94,17 +94,21 @@ async def answer_handled(
 
 
 async def run_tracked(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Run an application of unknown make; when it fails, note in the scope if it had started to answer."""
-    if scope["type"] != "http":
-        await app(scope, receive, send)
-        return
-    tracked = TrackedSend(send)
+    """Run an application of unknown make; when it fails, note in the scope if it had started to answer.
+
+    It may have handlers of its own. Afterwards those of the application around it count again.
+    """
+    handlers = scope.get(HANDLERS_SCOPE_KEY)
+    tracked = TrackedSend(send) if scope["type"] == "http" else None
     try:
-        await app(scope, receive, tracked)
+        await app(scope, receive, tracked or send)
     except Exception:
-        if tracked.started:
+        if tracked is not None and tracked.started:
             scope[STARTED_SCOPE_KEY] = True
         raise
+    finally:
+        if handlers is not None:
+            scope[HANDLERS_SCOPE_KEY] = handlers
 
 
 def build_tracked(app: ASGIApp, *, is_own: bool) -> ASGIApp:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from contextlib import suppress
 from typing import Any
 
 from framework._callables import is_async_callable
@@ -16,7 +15,7 @@ from framework.middleware._refusals import answer_refusal
 from framework.middleware.exceptions import INNER_SEND_SCOPE_KEY
 from framework.requests import MAX_BODY_SIZE_SCOPE_KEY, Request
 from framework.responses import HTMLResponse, PlainTextResponse, Response
-from framework.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
+from framework.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
 __all__ = ["ServerErrorMiddleware"]
 
@@ -74,6 +73,7 @@ class ServerErrorMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        # What was begun further in and never comes out here does not count.
         tracked = TrackedSend(send)
         inner_send: list[Send] = [tracked]
         scope[INNER_SEND_SCOPE_KEY] = inner_send
@@ -84,13 +84,15 @@ class ServerErrorMiddleware:
                 # Of middleware: what a route raises is answered further in.
                 if tracked.started or _is_of_outer_limit(exc, scope):
                     raise
-                await answer_refusal(exc, scope, receive, inner_send[0])
-                if not tracked.started:  # a layer has kept it
-                    await answer_refusal(exc, scope, receive, tracked)
+                scope[STARTED_SCOPE_KEY] = False
+                answer = _KeptAnswer(inner_send[0], tracked)
+                await answer_refusal(exc, scope, receive, answer)
+                if answer.failure is not None:
+                    raise answer.failure  # noqa: B904 - it has its own context
+                await answer.release()
         except Exception as exc:
             if not tracked.started and _is_of_outer_limit(exc, scope):
                 raise
-            # What was begun further in and never came out does not count.
             scope[STARTED_SCOPE_KEY] = tracked.started
             await self.answer(exc, scope, receive, inner_send[0], tracked)
             raise
@@ -131,10 +133,14 @@ class ServerErrorMiddleware:
         if outermost is None:
             await response(scope, receive, send)
             return
-        with suppress(Exception):
-            await response(scope, receive, send)
-        if not outermost.started:
-            await response(scope, receive, outermost)
+        answer = _KeptAnswer(send, outermost)
+        try:
+            await response(scope, receive, answer)
+        except Exception:
+            # Begun and broken off, as when the client has gone: `exc` is raised again and tells more.
+            if not outermost.started:
+                raise
+        await answer.release()
 
     def debug_response(self, request: Request[Any], exc: Exception) -> Response:
         """Return the traceback, as a page to browsers and as text to everything else."""
@@ -181,6 +187,39 @@ class ServerErrorMiddleware:
     def generate_plain_text(self, exc: Exception) -> str:
         """Return the traceback as the interpreter prints it."""
         return "".join(traceback.format_exception(exc))
+
+
+class _KeptAnswer:
+    """Sends an answer through the layers, and has it still where it does not come out of them.
+
+    A layer may fail with it, or keep it. The answer is made once: it may be a stream, and have a task.
+    """
+
+    __slots__ = ("_messages", "_outermost", "_send", "failure")
+
+    def __init__(self, send: Send, outermost: TrackedSend) -> None:
+        self._send = send
+        self._outermost = outermost
+        self._messages: list[Message] = []
+        self.failure: Exception | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if not self._outermost.started:
+            self._messages.append(message)
+        if self.failure is not None:
+            return
+        try:
+            await self._send(message)
+        except Exception as exc:
+            if self._outermost.started:
+                raise
+            self.failure = exc
+
+    async def release(self) -> None:
+        """Send past the layers what has not come out of them."""
+        if not self._outermost.started:
+            for message in self._messages:
+                await self._outermost(message)
 
 
 def _is_of_outer_limit(exc: Exception, scope: Scope) -> bool:

@@ -19,9 +19,10 @@ class HTTPSRedirectMiddleware:
     """Redirect `http` to `https` and `ws` to `wss` with 307; host, path and query stay as they are.
 
     A default port is left out, any other one stays. The target is the `Host` field, so a request without
-    a single well-formed one gets 400: the server's own address is nobody's business (CVE-2000-0649). That the host is one of ours, `TrustedHostMiddleware` makes sure:
-    it belongs outside of this one. Behind a proxy that ends TLS the server has to be told of the real
-    scheme (`forwarded_allow_ips`), or there are redirects for ever.
+    a single well-formed one gets 400: the server's own address is nobody's business (CVE-2000-0649).
+    That the host is one of ours, `TrustedHostMiddleware` makes sure: it belongs outside of this one.
+    Behind a proxy that ends TLS the server has to be told of the real scheme (`forwarded_allow_ips`), or
+    there are redirects for ever.
     """
 
     def __init__(self, app: ASGIApp) -> None:

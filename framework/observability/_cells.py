@@ -95,8 +95,8 @@ class CellStore:
         self.is_attached = True
         self._cells: weakref.WeakSet[Cell] = weakref.WeakSet()
         self._files: dict[str, MetricsFile | None] = {}
-        self._names: dict[str, tuple[str, int]] = {}
-        """Those that this process has claimed, with their locks, by directory."""
+        self._names: dict[str, tuple[str, int] | None] = {}
+        """Those that this process has claimed, with their locks, by directory; None when it could not."""
         self._has_warned = False
 
     def add(self, cell: Cell) -> None:
@@ -143,8 +143,9 @@ class CellStore:
             if file is not None:
                 file.close()
         names, self._names = self._names, {}
-        for _, lock in names.values():
-            os.close(lock)
+        for claim in names.values():
+            if claim is not None:
+                os.close(claim[1])
 
     def _place(self, cell: Cell) -> None:
         file = self._find_file(cell.prefix)
@@ -162,11 +163,10 @@ class CellStore:
         directory = os.environ.get(MULTIPROCESS_DIRECTORY_VARIABLE)
         if not directory:
             return None
-        try:
-            path = f"{directory}/{prefix}_{self._find_name(directory)}.db"
-        except OSError as exc:
-            self._warn(directory, exc)
+        name = self._find_name(directory)
+        if name is None:
             return None
+        path = f"{directory}/{prefix}_{name}.db"
         if path not in self._files:
             self._files[path] = None  # should it fail, it is not tried for each cell
             try:
@@ -177,13 +177,18 @@ class CellStore:
                 self._warn(path, exc)
         return self._files[path]
 
-    def _find_name(self, directory: str) -> str:
+    def _find_name(self, directory: str) -> str | None:
         name = file_identifier()
-        if name is None:
-            if directory not in self._names:
+        if name is not None:
+            return name
+        if directory not in self._names:
+            self._names[directory] = None  # should it fail, it is not tried for each cell
+            try:
                 self._names[directory] = claim_name(directory)
-            name = self._names[directory][0]
-        return name
+            except OSError as exc:
+                self._warn(directory, exc)
+        claim = self._names[directory]
+        return claim and claim[0]
 
     def _warn(self, path: str, exc: OSError) -> None:
         """Say once that the directory is full or gone: requests matter more than counts."""

@@ -10,12 +10,11 @@ import prometheus_client
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from framework.observability._cells import Cell, store
-from framework.observability._instruments import Counter, Gauge, Histogram, count_folded
+from framework.observability._instruments import Counter, Gauge, Histogram, count_folded, has_room
 from framework.observability._labels import KNOWN_METHODS, OTHER_METHOD, OVERFLOW
 from framework.observability._limits import (
     DURATION_BUCKETS_SECONDS,
     MAX_EXCEPTION_TYPES,
-    MAX_LABEL_SETS,
     MAX_TASK_NAMES,
     TASK_DURATION_BUCKETS_SECONDS,
 )
@@ -195,7 +194,7 @@ class HttpMetrics:
             method = OTHER_METHOD
         is_folded = False
         series = self._series.get((method, route, status))
-        if series is None and len(self._series) >= MAX_LABEL_SETS:
+        if series is None and not has_room(self.requests, (method, route, str(status))):
             is_folded = True
             method, route, status = OTHER_METHOD, OVERFLOW, status // 100
             series = self._series.get((method, route, status))

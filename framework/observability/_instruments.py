@@ -13,7 +13,7 @@ from framework.observability import _cells  # also puts the numbers into files
 from framework.observability._labels import OVERFLOW
 from framework.observability._limits import MAX_LABEL_SETS
 
-__all__ = ["Counter", "Gauge", "GaugeMode", "Histogram", "count_folded"]
+__all__ = ["Counter", "Gauge", "GaugeMode", "Histogram", "count_folded", "has_room"]
 
 GaugeMode = Literal[
     "livesum",
@@ -44,6 +44,17 @@ def count_folded(metric: str) -> None:
     _folded.labels(metric).inc()
 
 
+def has_room(metric: MetricWrapperBase, values: tuple[str, ...]) -> bool:
+    """Say whether a metric may have one more label set, in this worker and in those before it."""
+    made, kind = metric._metrics, str(metric._type)  # noqa: SLF001 - nothing public tells
+    family, names = metric._name, metric._labelnames  # noqa: SLF001
+    if len(made) >= MAX_LABEL_SETS:
+        return False
+    mode = getattr(metric, "_multiprocess_mode", "")
+    key = mmap_key(family, family + _SAMPLES[kind], names, list(values), "").encode()
+    return _cells.store.has_room(f"{kind}_{mode}" if mode else kind, key, MAX_LABEL_SETS)
+
+
 class _Bounded(MetricWrapperBase):
     """Metrics with at most `MAX_LABEL_SETS` label sets in each worker and those before it."""
 
@@ -55,19 +66,10 @@ class _Bounded(MetricWrapperBase):
         if self._labelnames and not self._labelvalues:
             named = [labelkwargs.get(name) for name in self._labelnames] if labelkwargs else ()
             values = tuple(map(str, labelvalues or named))
-            if values not in self._metrics and not self._has_room(values):
+            if values not in self._metrics and not has_room(self, values):
                 count_folded(self._name)
                 return super().labels(*[OVERFLOW] * len(self._labelnames))
         return super().labels(*labelvalues, **labelkwargs)
-
-    def _has_room(self, values: tuple[str, ...]) -> bool:
-        if len(self._metrics) >= MAX_LABEL_SETS:
-            return False
-        kind, mode = str(self._type), getattr(self, "_multiprocess_mode", "")
-        name = self._name + _SAMPLES[kind]
-        key = mmap_key(self._name, name, self._labelnames, list(values), "").encode()
-        prefix = f"{kind}_{mode}" if mode else kind
-        return _cells.store.has_room(prefix, key, MAX_LABEL_SETS)
 
 
 class Counter(_Bounded, prometheus_client.Counter):

@@ -17,10 +17,10 @@ MAX_NESTED_TEXT_CHARACTERS: Final = 8192
 MAX_LOGGED_ITEMS: Final = 100
 MAX_LOGGED_DEPTH: Final = 6
 
-# Bytes of one log line: what a pipe takes as a whole while other workers write to it. Texts in a longer
-# line are cut to the first of these numbers of characters, to the second if that is not enough.
+# Bytes of one log line: what a pipe takes as a whole while other workers write to it. In a longer line
+# texts are cut to so many characters and lists to so many items, further each time it is not enough.
 MAX_LOGGED_LINE_BYTES: Final = 24 * 1024
-LONG_LINE_TEXT_CHARACTERS: Final = (1024, 128)
+LONG_LINE_CUTS: Final = ((1024, 100), (128, 100), (128, 8), (128, 2))
 
 # Frames of one traceback in a log line: the outer and the inner half are kept.
 MAX_TRACEBACK_FRAMES: Final = 40

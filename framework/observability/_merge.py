@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from prometheus_client.openmetrics.exposition import escape_label_name, escape_metric_name
 
-from framework.observability._metrics_file import find_series, walk_entries
+from framework.observability._metrics_file import find_series, is_abandoned, walk_entries
 
 __all__ = ["MetricsDirectory"]
 
@@ -134,7 +134,10 @@ class MetricsDirectory:
         for path in sorted(self._path.glob("*.db")):
             prefix, _, process = path.stem.rpartition("_")
             kind, _, mode = prefix.partition("_")
-            mode = mode.removeprefix("live")
+            if mode.startswith("live"):
+                if is_abandoned(self._path, process):
+                    continue
+                mode = mode.removeprefix("live")
             if kind == "gauge":
                 process = process if mode == "all" else ""
                 merge = _MERGES.get(mode, _add)

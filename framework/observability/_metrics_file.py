@@ -21,7 +21,7 @@ from typing import Final
 
 from framework.observability._limits import MAX_METRICS_FILE_BYTES, METRICS_FILE_BYTES
 
-__all__ = ["MetricsFile", "claim_name", "find_series", "walk_entries"]
+__all__ = ["MetricsFile", "claim_name", "find_series", "is_abandoned", "walk_entries"]
 
 _HEADER_BYTES: Final = 8
 _VALUE_BYTES: Final = 16
@@ -67,7 +67,7 @@ def claim_name(directory: str) -> tuple[str, int]:
     For what workers fork or start: its files are as many as there are such processes at the same time.
 
     Raises:
-        OSError: there is no place for the lock.
+        OSError: there is no place for the lock, or the file system has none.
     """
     number = 0
     while True:
@@ -78,8 +78,26 @@ def claim_name(directory: str) -> tuple[str, int]:
         except BlockingIOError:
             os.close(lock)
             number += 1
+        except OSError:
+            os.close(lock)
+            raise
         else:
             return name, lock
+
+
+def is_abandoned(directory: Path, name: str) -> bool:
+    """Say whether a process had claimed a name, and has ended. The slots of workers are not claimed."""
+    try:
+        lock = os.open(directory / f"{name}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return True
 
 
 class MetricsFile:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import traceback
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import PurePath
@@ -20,7 +20,7 @@ import msgspec
 import structlog
 
 from framework.observability._limits import (
-    LONG_LINE_TEXT_CHARACTERS,
+    LONG_LINE_CUTS,
     MAX_LOGGED_DEPTH,
     MAX_LOGGED_ITEMS,
     MAX_LOGGED_LINE_BYTES,
@@ -35,6 +35,9 @@ _TEXTUAL: Final = (str, date, UUID, Decimal, PurePath)
 
 # Short event names line up at a terminal.
 _EVENT_COLUMNS: Final = 20
+
+# What stays of a line that is too long even without its structures.
+_KEPT_FIELDS: Final = ("timestamp", "level", "logger", "event", "request_id")
 
 # CPython refuses to print integers of more than 4,300 digits; nobody reads a tenth of that.
 _MAX_INTEGER_BITS: Final = 1024
@@ -219,22 +222,35 @@ def _encode_slowly(line: dict[str, Any]) -> bytes:
 
 
 def _encode_shortened(line: dict[str, Any]) -> bytes:
-    """Return a line without the ends of its texts or, if it stays too long, without its structures."""
-    for characters in LONG_LINE_TEXT_CHARACTERS:
-        shortened = _shorten(line, characters)
-        data = end_line(_encode_slowly(shortened))
+    """Return a line with less of its texts and lists, else without structures, else with the event only."""
+    data = b""
+    for shorter in _list_shorter(line):
+        data = end_line(_encode_slowly(shorter))
         if len(data) <= MAX_LOGGED_LINE_BYTES:
-            return data
-    flat = {key: "…" if isinstance(item, dict | list) else item for key, item in shortened.items()}
-    return end_line(_encode_slowly(flat))
+            break
+    return data
 
 
-def _shorten(value: Any, characters: int) -> Any:
+def _list_shorter(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for characters, items in LONG_LINE_CUTS:
+        cut = _shorten(line, characters, items)
+        yield cut
+    yield {key: "…" if isinstance(item, dict | list) else item for key, item in cut.items()}
+    yield {**{key: cut[key] for key in _KEPT_FIELDS if key in cut}, **log_fields()}
+
+
+def _shorten(value: Any, characters: int, items: int) -> Any:
     if isinstance(value, str):
         return cut_text(value, characters)
     if isinstance(value, dict):
-        return {key: _shorten(item, characters) for key, item in value.items()}
-    return [_shorten(item, characters) for item in value] if isinstance(value, list) else value
+        return {key: _shorten(item, characters, items) for key, item in value.items()}
+    if isinstance(value, list):
+        if len(value) > items:
+            # Of frames and causes both ends count.
+            half = items // 2
+            value = [*value[:half], *value[-half:]]
+        return [_shorten(item, characters, items) for item in value]
+    return value
 
 
 def _clean(value: Any) -> Any:

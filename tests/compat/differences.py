@@ -22,7 +22,6 @@ from tests.compat.expectations import (
     drop_origin,
     fail_with_500,
     keep_body,
-    keep_exception,
     keep_own_413,
     keep_private,
     pass_outer_middleware,
@@ -74,11 +73,6 @@ DIFFERENCES = (
         "Allow names the methods of all routes that match the path, not those of the first.",
         r"methods: \w+ /split",
         allow_all,
-    ),
-    Difference(
-        "An exception that an inner application has answered is raised on as it is.",
-        r"mounted handlers: GET /bare/known",
-        keep_exception,
     ),
     Difference(
         "The debug page and its traceback are our own.",

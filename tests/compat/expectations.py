@@ -36,10 +36,6 @@ def allow_all(theirs: Result, _: Result) -> Result:
     return set_header(theirs, "allow", "DELETE, PUT") if theirs.status == 405 else theirs
 
 
-def keep_exception(theirs: Result, _: Result) -> Result:
-    return replace(theirs, raised="KnownError: known")
-
-
 def take_debug_page(theirs: Result, ours: Result) -> Result:
     page = b"".join(ours.chunks)
     kind = theirs.find_header("content-type")

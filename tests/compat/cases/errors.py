@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.compat.harness import Case, Request
+from tests.compat.harness import Case, Request, Socket
 
 
 class KnownError(Exception):
@@ -152,14 +152,19 @@ def build_mounted(names: Any) -> Any:
     def on_known_inside(request: Any, exc: Any) -> Any:
         return names.PlainTextResponse("inner handler", status_code=423)
 
-    inner = names.App(
-        routes=build_endpoints(names), exception_handlers={KnownError: on_known_inside}
-    )
+    async def raise_known(websocket: Any) -> None:
+        raise KnownError("known")
+
+    endpoints = [*build_endpoints(names), names.WebSocketRoute("/socket", raise_known)]
+    inner = names.App(routes=endpoints, exception_handlers={KnownError: on_known_inside})
+    bare = names.App(routes=endpoints)
     return names.App(
         routes=[
             names.Mount("/inner", app=inner),
-            names.Mount("/bare", app=names.App(routes=build_endpoints(names))),
-            names.Mount("/routes", routes=build_endpoints(names)),
+            names.Mount("/bare", app=bare),
+            names.Mount("/routes", routes=endpoints),
+            names.Host("inner.example.org", app=inner),
+            names.Host("bare.example.org", app=bare),
         ],
         exception_handlers={KnownError: on_known},
     )
@@ -289,10 +294,18 @@ CASES = (
     Case(
         "mounted handlers",
         build_mounted,
-        tuple(
-            Request(prefix + path)
-            for prefix in ("/inner", "/bare", "/routes")
-            for path in ("/known", "/unknown", "/teapot", "/missing")
+        (
+            *(
+                Request(prefix + path)
+                for prefix in ("/inner", "/bare", "/routes")
+                for path in ("/known", "/unknown", "/teapot", "/missing")
+            ),
+            *(Socket(f"{prefix}/socket") for prefix in ("/inner", "/bare", "/routes")),
+            *(
+                kind(path, headers=(("host", host),), label=host)
+                for host in ("inner.example.org", "bare.example.org")
+                for kind, path in ((Request, "/known"), (Socket, "/socket"))
+            ),
         ),
     ),
     Case(

@@ -10,9 +10,11 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import pytest
 
 from framework.applications import App
+from framework.background import BackgroundTask
 from framework.exceptions import HTTPException
 from framework.middleware import Middleware
 from framework.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
@@ -21,7 +23,7 @@ from framework.middleware.errors import ServerErrorMiddleware
 from framework.middleware.security_headers import SecurityHeadersMiddleware
 from framework.requests import Request
 from framework.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from framework.routing import Mount, Route
+from framework.routing import Host, Mount, Route
 from framework.types import ASGIApp, Message, Receive, Scope, Send
 from tests.framework.asgi import Channel, build_scope, call
 from tests.framework.handlers import AddHeader, answer_problem, broken, home
@@ -160,6 +162,30 @@ async def test_middleware_of_a_mounted_application_has_the_handlers_of_that_one(
     assert (channel.status, channel.body) == (403, b'{"status":403}')
 
 
+@pytest.mark.parametrize("path", ["/in/", "/host/", "/route"])
+@pytest.mark.parametrize("has_middleware", [False, True])
+async def test_middleware_around_a_mounted_application_has_the_handlers_of_its_own(
+    path: str, has_middleware: bool
+) -> None:
+    async def answer_inside(request: Request[Any], exc: Exception) -> Response:
+        return PlainTextResponse("inside", 403)
+
+    inner = App(
+        routes=[*ROUTES, Route("/route", home)],
+        middleware=[Middleware(AddHeader)] if has_middleware else [],
+        exception_handlers={403: answer_inside},
+    )
+    routes = [Mount("/in", inner), Host("inner.example.org", inner), Route("/route", inner)]
+    refusal = Middleware(PassOn, HTTPException(403))
+    outer = App(
+        routes=routes, middleware=[refusal], exception_handlers={HTTPException: answer_problem}
+    )
+    is_host = path == "/host/"
+    host = "inner.example.org" if is_host else "example.org"
+    channel = await call(outer, build_scope("/" if is_host else path, "GET", ("host", host)))
+    assert (channel.status, channel.body) == (403, b'{"status":403}')
+
+
 async def test_a_body_over_the_limit_that_middleware_reads_has_the_handler_for_it() -> None:
     handlers = {413: answer_problem}
     app = build(Middleware(ReadJSON), exception_handlers=handlers, max_body_size=4)
@@ -202,6 +228,55 @@ async def test_an_answer_that_adjacent_layers_hand_on_gives_way_to_an_error(
 async def test_an_http_exception_of_middleware_that_keeps_its_answer_goes_around_it() -> None:
     channel = await call(build(Middleware(KeepAll, HTTPException(422))), build_scope())
     assert (channel.status, channel.body) == (422, b"Unprocessable Entity")
+
+
+async def test_an_answer_that_middleware_keeps_is_made_once() -> None:
+    calls: list[str] = []
+
+    async def answer(request: Request[Any], exc: Exception) -> Response:
+        calls.append((await request.body()).decode())
+        return PlainTextResponse("sorry", 422, background=BackgroundTask(calls.append, "task"))
+
+    app = build(Middleware(KeepAll, HTTPException(422)), exception_handlers={422: answer})
+    with anyio.fail_after(2):
+        channel = await call(app, build_scope("/", "POST", ("content-length", "4")), b"body")
+    assert (channel.status, channel.body) == (422, b"sorry")
+    assert calls == ["body", "task"]
+
+
+async def test_a_500_that_a_layer_fails_to_send_is_made_once() -> None:
+    calls: list[str] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"so"
+        yield b"rry"
+
+    async def answer(request: Request[Any], exc: Exception) -> Response:
+        return StreamingResponse(pieces(), 500, background=BackgroundTask(calls.append, "task"))
+
+    app = build(Middleware(FailStart, LookupError("start")), exception_handlers={Exception: answer})
+    channel = Channel(b"")
+    with pytest.raises(LookupError, match="start"):
+        await app(build_scope(), channel.receive, channel.send)
+    assert (channel.status, channel.body) == (500, b"sorry")
+    assert calls == ["task"]
+
+
+async def test_an_http_exception_for_an_answer_that_was_begun_further_in_is_answered() -> None:
+    class Translate:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await self.app(scope, receive, send)
+            except LookupError as exc:
+                raise HTTPException(502) from exc
+
+    layers = [Middleware(Translate), Middleware(KeepAll)]
+    app = build(*layers, exception_handlers={502: answer_problem})
+    channel = await call(app, build_scope("/breaks"))
+    assert (channel.status, channel.body) == (502, b'{"status":502}')
 
 
 async def test_a_body_over_the_limit_of_an_outer_application_is_left_to_it() -> None:

@@ -224,7 +224,7 @@ rooms = Gauge("rooms", "Rooms.", ("name",), multiprocess_mode="livesum")
 def test_label_sets_are_bounded_over_all_workers_of_a_slot(tmp_path: Path) -> None:
     code = """
 import sys
-from framework.observability.metrics import Counter, Gauge, Histogram
+from framework.observability.metrics import Counter, Gauge, Histogram, http_metrics
 options = {"labelnames": ("user",), "documentation": "By user."}
 calls = Counter("calls_total", **options)
 sizes = Histogram("sizes_bytes", buckets=(1,), **options)
@@ -233,6 +233,7 @@ for user in (0, *range(int(sys.argv[1]), int(sys.argv[1]) + 600)):
     calls.labels(user).inc()
     sizes.labels(user=user).observe(2)
     peaks.labels(str(user)).set(1)
+    http_metrics().end("GET", f"/{user}", 200, 0.001)
 """
     environ = {**environment(tmp_path), "SLIPWAY_WORKER_SLOT": "0"}
     for begin in ("1", "1001", "2001"):
@@ -244,7 +245,9 @@ for user in (0, *range(int(sys.argv[1]), int(sys.argv[1]) + 600)):
         assert sum(line.startswith(f"{name}{{") for line in lines) == MAX_LABEL_SETS + 1
         assert value(tmp_path, name, {"user": OVERFLOW}) == common
     assert value(tmp_path, "calls_total", {"user": "0"}) == 3
-    assert value(tmp_path, "metrics_folded_total", {"metric": "calls"}) == 801
+    assert sum(line.startswith("http_requests_total{") for line in lines) == MAX_LABEL_SETS + 1
+    for metric in ("calls", "http_requests"):
+        assert value(tmp_path, "metrics_folded_total", {"metric": metric}) == 801
 
 
 def test_the_master_has_a_file_of_its_own_name(tmp_path: Path) -> None:
@@ -280,3 +283,19 @@ def test_totals_of_one_worker_are_those_of_its_requests(tmp_path: Path) -> None:
         for _ in range(3):
             worker.tell("1000")
     assert count_requests(tmp_path) == 3000
+
+
+def test_a_directory_without_locks_takes_no_metrics_and_no_descriptors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: LogStream
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("framework.observability._metrics_file.fcntl.flock", fail)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(20):
+        Cell("counter", "marks_total", "marks_total", ("n",), (str(number),), "Marks.").inc()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert log.getvalue().count("metrics not written") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["helper0.lock"]

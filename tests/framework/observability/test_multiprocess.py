@@ -202,6 +202,43 @@ def test_files_are_bounded_however_many_processes_workers_fork_or_start(tmp_path
     assert files <= {"counter_0.db", "counter_helper0.db", "counter_helper1.db"}
 
 
+def test_live_gauges_end_with_the_process_that_a_worker_forked(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from framework.observability.metrics import Gauge
+from framework.observability.process import take_slot
+take_slot(0)
+busy = Gauge("busy", "Busy.", multiprocess_mode="livesum")
+peak = Gauge("peak", "Peak.", multiprocess_mode="max")
+busy.set(1)
+if os.fork() == 0:
+    busy.set(5)
+    peak.set(5)
+    print("set", flush=True)
+    sys.stdin.readline()
+    os._exit(0)
+os.wait()
+print("ended", flush=True)
+sys.stdin.readline()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(tmp_path),
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process:
+        for line, total in ((b"set\n", 6), (b"ended\n", 1)):
+            assert process.stdout.readline() == line
+            assert value(tmp_path, "busy") == total
+            assert value(tmp_path, "peak") == 5
+            process.stdin.write(b"go on\n")
+            process.stdin.flush()
+    assert process.returncode == 0
+
+
 _LATE = """
 import sys
 from pathlib import Path

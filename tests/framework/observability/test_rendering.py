@@ -7,6 +7,7 @@ import enum
 import http
 import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -180,10 +181,28 @@ def _fail_long() -> Exception:
         ({"value": "a" * 10**6}, {"value": "a" * 1024 + "… (1000000 characters)"}),
         ({"value": "\u2028" * 10**4, "n": 1}, {"n": 1}),
         ({"value": ["a" * 1000] * 50, "n": 1}, {"value": ["a" * 128 + "… (1000 characters)"] * 50}),
-        ({"value": [{str(n): [n] * 100 for n in range(100)}], "n": 1}, {"value": "…", "n": 1}),
+        (
+            {"value": [{str(n): [*range(100)] for n in range(100)}], "n": 1},
+            {"value": [{str(n): [0, 1, 2, 3, 96, 97, 98, 99] for n in range(100)}], "n": 1},
+        ),
+        (
+            {"value": {str(n): dict.fromkeys(map(str, range(100)), n) for n in range(100)}, "n": 1},
+            {"value": "…", "n": 1},
+        ),
+        ({f"name {n}": "a" * 200 for n in range(200)} | {"request_id": "r"}, {"request_id": "r"}),
+        ({"a" * 50_000: 1, "request_id": "r"}, {"request_id": "r"}),
         ({"exc_info": _fail_long()}, {}),
     ],
-    ids=["a text", "unsafe", "texts", "no texts", "an exception"],
+    ids=[
+        "a text",
+        "unsafe",
+        "texts",
+        "lists",
+        "no structures",
+        "many fields",
+        "a long name",
+        "an exception",
+    ],
 )
 def test_no_line_is_longer_than_what_workers_can_write_at_the_same_time(
     log: LogStream, fields: dict[str, Any], expected: dict[str, Any]
@@ -197,3 +216,37 @@ def test_no_line_is_longer_than_what_workers_can_write_at_the_same_time(
     if "exc_info" in fields:
         assert line["exception"][0]["message"].startswith("\x9b" * 100)
         assert line["exception"][0]["frames"][-1]["function"] == "_fail_long"
+
+
+def _call_deep(depth: int, fails: Callable[[], None]) -> None:
+    if depth:
+        _call_deep(depth - 1, fails)
+    else:
+        fails()
+
+
+def _fail_again(times: int) -> None:
+    if not times:
+        raise ConnectionResetError("the first")
+    try:
+        _call_deep(40, lambda: _fail_again(times - 1))
+    except OSError as exc:
+        raise TimeoutError(f"attempt {times}") from exc
+
+
+def test_a_long_chain_of_exceptions_keeps_its_types_and_both_ends_of_its_frames(
+    log: LogStream,
+) -> None:
+    try:
+        _fail_again(6)
+    except TimeoutError as exc:
+        get_logger("app").error("failed", exc_info=exc)
+
+    assert len(log.getvalue().encode()) <= MAX_LOGGED_LINE_BYTES
+    chain = only_line(log)["exception"]
+    assert [item["message"] for item in chain] == [
+        *(f"attempt {times}" for times in range(6, 0, -1)),
+        "the first",
+    ]
+    assert {len(item["frames"]) for item in chain[1:]} == {8}
+    assert chain[-1]["frames"][-1]["function"] == "_fail_again"
