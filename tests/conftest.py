@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import mimetypes
 import os
 from collections.abc import Generator, Iterator
@@ -52,6 +53,13 @@ def blockbuster() -> Iterator[BlockBuster]:
     """Fail a test in which our code blocks the event loop (asyncio only: a limit of the tool)."""
     with blockbuster_ctx([framework, app]) as guard:
         yield guard
+
+
+@pytest.fixture(scope="module", autouse=True)
+def old_objects() -> None:
+    """Let collections of a module pass by what is older: a collection of all takes up to a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
