@@ -116,6 +116,7 @@ def main() -> None:
     system, descriptor, peers = sys.argv[1:]
     sys.path.append(peers)
     logging.disable(logging.INFO)  # one of the systems turns it on
+    protocol: Any = choose_protocol(HTTPTOOLS, HttpLimits())
     config = Config(
         SYSTEMS[system](),
         loop="uvloop",
@@ -125,7 +126,7 @@ def main() -> None:
         access_log=False,
         timeout_graceful_shutdown=1,
         ws_ping_interval=None,  # the clients answer none
-        http=choose_protocol(HTTPTOOLS, HttpLimits()),
+        http=protocol,
     )
     # What is measured is what is in use, not what waits for a collection.
     signal.signal(signal.SIGUSR1, lambda *_: gc.collect())
