@@ -51,3 +51,8 @@ def get_qualified_name(func: Any) -> str:
         func = type(func)  # a callable object
     module = getattr(func, "__module__", None)  # None: a method of a built-in type
     return f"{module}.{func.__qualname__}" if module else func.__qualname__
+
+
+def is_plain(method: object, function: object) -> bool:
+    """Whether a bound method is the function it was written as: neither overridden nor patched."""
+    return getattr(method, "__func__", None) is function

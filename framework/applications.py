@@ -27,6 +27,7 @@ from framework.middleware.exceptions import (
 from framework.requests import Request
 from framework.responses import Response
 from framework.routing import BaseRoute, Route, Router
+from framework.routing.router import PLAIN_ROUTER_CALL
 from framework.routing.routes import PLAIN_CALL
 from framework.tasks import TaskSupervisor
 from framework.types import (
@@ -110,7 +111,7 @@ class App:
             if not isinstance(found, Route):
                 await found
                 return
-            handler = found.handler
+            handler = found._handler  # noqa: SLF001
             if handler is None:
                 await found.handle(scope, receive, send)
                 return
@@ -236,9 +237,10 @@ class _Core:
 
     def __init__(self, router: Router, handlers: Mapping[Any, ExceptionHandler]) -> None:
         # A router of another make may do as it likes, so it is called like any application.
-        is_own = type(router) is Router and not router.has_middleware
+        is_own = type(router) is Router and Router.__call__ is PLAIN_ROUTER_CALL
+        is_own = is_own and not router._has_middleware  # noqa: SLF001
         self.app: ASGIApp = router.app if is_own else build_tracked(router, is_own=False)
-        self.find: Any = router.find if is_own else self.app
+        self.find: Any = router._find if is_own else self.app  # noqa: SLF001
         self.handlers = build_handler_tables(handlers)
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any, ParamSpec
@@ -59,9 +60,9 @@ class BackgroundTask:
         self.kwargs = kwargs
         self.is_async = is_async_callable(func)
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
-        """Module and name of what is called, for logs and metrics; a subclass may give another."""
+        """Module and name of what is called, for logs and metrics; may be set to another."""
         return get_qualified_name(self.func)
 
     async def __call__(self) -> None:

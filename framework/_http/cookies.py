@@ -9,7 +9,8 @@ from datetime import datetime
 from framework._http.dates import format_date
 
 _SAME_SITE = {"lax": "Lax", "none": "None", "strict": "Strict"}
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# A token and the colon, which `http.cookies` and browsers take as well.
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z:]+")
 _UNSAFE_ATTRIBUTE = re.compile(r"[\x00-\x1f\x7f;]")
 _ESCAPE = re.compile(r"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
 # What may stand in a value without quotes; anything else is quoted, and escaped as `http.cookies` does:
@@ -57,18 +58,18 @@ def build_set_cookie(
     samesite: str | None,
     partitioned: bool,
 ) -> str:
-    """Return the value of a `Set-Cookie` field.
+    """Return the value of a `Set-Cookie` field. Empty attributes are left out.
 
     Raises:
-        ValueError: the name is not a token, an attribute holds a control character or `;`, or
+        ValueError: the name has other characters than a token, an attribute holds a control character or `;`, or
             `samesite` is none of lax, strict and none.
     """
-    if not _TOKEN.fullmatch(name):
+    if not _NAME.fullmatch(name):
         raise ValueError(f"cookie name {name!r} is not a token (RFC 6265 section 4.1.1)")
-    parts = [f"{name}={_quote_value(value)}"]
-    if domain is not None:
+    parts = [f"{name}={_quote_value(str(value))}"]
+    if domain:
         parts.append(f"Domain={_check_attribute('domain', domain)}")
-    if expires is not None:
+    if expires is not None and expires != "":
         parts.append(f"expires={_format_expires(expires)}")
     if httponly:
         parts.append("HttpOnly")
@@ -76,7 +77,7 @@ def build_set_cookie(
         parts.append(f"Max-Age={int(max_age)}")
     if partitioned:
         parts.append("Partitioned")
-    if path is not None:
+    if path:
         parts.append(f"Path={_check_attribute('path', path)}")
     if samesite is not None:
         if samesite.lower() not in _SAME_SITE:

@@ -21,8 +21,6 @@ class _MiddlewareFactory(Protocol[P]):
 class Middleware:
     """One layer of a stack: the factory (usually a class) and what it is called with after the app."""
 
-    __slots__ = ("args", "cls", "kwargs")
-
     def __init__(self, cls: _MiddlewareFactory[P], *args: P.args, **kwargs: P.kwargs) -> None:
         self.cls = cls
         self.args = args

@@ -10,6 +10,7 @@ import anyio.lowlevel
 
 from framework.background import BackgroundTask
 from framework.responses import Response
+from framework.responses.streaming import BYTES
 from framework.types import Message, Receive, Scope, Send
 
 EMPTY_BODY: Message = {"type": "http.response.body", "body": b""}
@@ -271,7 +272,7 @@ class BelowResponse(Response):
                 if isinstance(chunk, dict):  # pathsend, which is all of the body
                     await send(chunk)
                     return
-                data = chunk.encode(self.charset) if isinstance(chunk, str) else chunk
+                data = chunk if isinstance(chunk, BYTES) else chunk.encode(self.charset)
                 await send({"type": "http.response.body", "body": data, "more_body": True})
             is_whole = True
         finally:

@@ -32,7 +32,7 @@ _SECURE_PREFIXES: Final = ("__Secure-", "__Host-")
 class SessionCookie:
     """Reads and writes the cookie. Of the keys the first one signs and all of them verify."""
 
-    __slots__ = ("_age", "_flags", "_signer", "max_age", "must_be_secure", "name", "path")
+    __slots__ = ("_age", "_flags", "max_age", "must_be_secure", "name", "path", "signer")
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class SessionCookie:
         # It takes keys from the oldest to the newest, and signs with the newest.
         # PERF: what it makes of a key, always the same, is not made again for each cookie.
         derived = [itsdangerous.TimestampSigner(key).derive_key() for key in _read_keys(keys)]
-        self._signer = itsdangerous.TimestampSigner(derived[::-1], key_derivation="none")
+        self.signer = itsdangerous.TimestampSigner(derived[::-1], key_derivation="none")
         self.name = name
         self.path = path
         self.max_age = max_age
@@ -80,7 +80,7 @@ class SessionCookie:
         if value is None or len(value) > MAX_SESSION_COOKIE_READ_BYTES:
             return None
         try:
-            encoded = b64decode(self._signer.unsign(value.encode(), max_age=self.max_age))
+            encoded = b64decode(self.signer.unsign(value.encode(), max_age=self.max_age))
             session = json.loads(encoded)
         except (itsdangerous.BadSignature, ValueError, RecursionError):
             return None
@@ -92,7 +92,7 @@ class SessionCookie:
 
     def build(self, encoded: bytes, *, secure: bool) -> str:
         """Return the `Set-Cookie` value for a session that `encode` has encoded."""
-        value = self._signer.sign(b64encode(encoded)).decode()
+        value = self.signer.sign(b64encode(encoded)).decode()
         return self._build(value, self._age, secure=secure)
 
     def build_deletion(self, *, secure: bool) -> str:
@@ -100,8 +100,12 @@ class SessionCookie:
         return self._build("null", _DELETED, secure=secure)
 
     def _build(self, value: str, age: str, *, secure: bool) -> str:
+        return f"{self.name}={value}; path={self.path}; {age}{self.join_flags(secure=secure)}"
+
+    def join_flags(self, *, secure: bool) -> str:
+        """Return the attributes that are the same for every cookie."""
         flags, rest = self._flags
-        return f"{self.name}={value}; path={self.path}; {age}{flags}{'; secure' * secure}{rest}"
+        return f"{flags}{'; secure' * secure}{rest}"
 
 
 def _check_attributes(

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from framework.middleware._below import BelowResponse
 from framework.middleware._entrance import Entrance
 from framework.middleware._exchange import (
     DispatchFunction,
@@ -23,6 +24,10 @@ from framework.responses import Response
 from framework.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["BaseHTTPMiddleware", "DispatchFunction", "RequestResponseEndpoint"]
+
+
+# Names that type annotations of other people's code import.
+_CachedRequest, _StreamingResponse = SharedRequest, BelowResponse
 
 
 class BaseHTTPMiddleware:

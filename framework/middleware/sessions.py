@@ -35,8 +35,9 @@ class SessionMiddleware:
     warned of in the log.
 
     Args:
-        secret_key: 16 bytes or more, which nobody can guess; or several, of which the first signs and all verify, so that a key
-            can be replaced: put the new one in front, and drop the old one after `max_age`.
+        secret_key: 16 bytes or more, which nobody can guess; or several, of which the first signs and
+            all verify, so that a key can be replaced: put the new one in front, and drop the old one
+            after `max_age`.
         session_cookie: the name of the cookie.
         max_age: seconds after the last change until the session ends, 14 days unless given; None until
             the browser is closed. `request.session.mark_modified()` starts it anew.
@@ -83,6 +84,12 @@ class SessionMiddleware:
             )
         self.https_only = https_only
         self.has_warned = False
+        # For subclasses that read and write cookies by themselves.
+        self.signer = self.cookie.signer
+        self.session_cookie = session_cookie
+        self.max_age = max_age
+        self.path = path
+        self.security_flags = self.cookie.join_flags(secure=bool(https_only))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):

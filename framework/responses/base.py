@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -243,11 +243,21 @@ class PlainTextResponse(Response):
     media_type = "text/plain"
 
 
+_TO_BUILTIN: Final[tuple[tuple[type, Any], ...]] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+)
+
+
 def _as_builtin(value: Any) -> Any:
-    """Return a value of a subclass of str, int or float (which msgspec refuses) as that type."""
-    for builtin in (str, int, float):
+    """Return a value of a subclass of str, int or float (which msgspec refuses) as that type.
+
+    Never by a `__str__` of its own: `json` takes the content, too.
+    """
+    for builtin, convert in _TO_BUILTIN:
         if isinstance(value, builtin):
-            return builtin(value)
+            return convert(value)
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -21,6 +21,7 @@ from framework.responses.base import DenialSend, Response
 from framework.types import Message, Receive, Scope, Send
 
 __all__ = [
+    "BYTES",
     "AsyncContentStream",
     "Content",
     "ContentStream",
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+# What is sent as it is; anything else has to be text.
+BYTES: Final = (bytes, bytearray, memoryview)
 
 Content = str | bytes | memoryview
 SyncContentStream = Iterable[Content]
@@ -77,7 +81,7 @@ class StreamingResponse(Response):
         until_checkpoint = CHUNKS_BETWEEN_CHECKPOINTS
         try:
             async for chunk in self.body_iterator:
-                body = chunk.encode(self.charset) if isinstance(chunk, str) else chunk
+                body = chunk if isinstance(chunk, BYTES) else chunk.encode(self.charset)
                 await send({"type": "http.response.body", "body": body, "more_body": True})
                 until_checkpoint -= 1
                 if not until_checkpoint:
@@ -104,8 +108,8 @@ class StreamingResponse(Response):
             await self._stream_while_connected(receive, send)
         elif _may_have_body(scope):
             await self.stream_response(_TellingSend(send))
-        elif not await self._stream_while_connected(receive, _TellingSend(send)):
-            raise ClientDisconnect
+        else:
+            await self._stream_until_told(receive, _TellingSend(send))
         if self.background is not None:
             await self.background()
 
@@ -114,16 +118,32 @@ class StreamingResponse(Response):
             self.stream_response(send), lambda: self.listen_for_disconnect(receive)
         )
 
+    async def _stream_until_told(self, receive: Receive, send: _TellingSend) -> None:
+        async def watch() -> None:
+            await self.listen_for_disconnect(receive)
+            if send.has_ended:
+                # So a server says that the response is complete. Layers further out may be at it still.
+                await anyio.sleep_forever()
+
+        if not await run_while_connected(self.stream_response(send), watch):
+            raise ClientDisconnect
+
 
 class _TellingSend:
-    """Raises `ClientDisconnect` for the OSError of `send`; that of an iterator is another matter."""
+    """Raises `ClientDisconnect` for the OSError of `send`; that of an iterator is another matter.
 
-    __slots__ = ("send",)
+    `has_ended`: the last message has been sent on.
+    """
+
+    __slots__ = ("has_ended", "send")
 
     def __init__(self, send: Send) -> None:
         self.send = send
+        self.has_ended = False
 
     async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.body":
+            self.has_ended = not message.get("more_body", False)
         try:
             await self.send(message)
         except OSError:

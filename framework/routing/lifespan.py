@@ -156,9 +156,12 @@ def _list_lifespans(routes: Iterable[Any], owner: Any, seen: set[int]) -> Iterat
 
 @asynccontextmanager
 async def _supervise(lifespan: Callable[[Any], AbstractAsyncContextManager[Any]], app: Any) -> Any:
-    """Enter a lifespan with `app.tasks` open: tasks may start in it, and end before it is left."""
+    """Enter a lifespan with `app.tasks` open: tasks may start in it, and end before it is left.
+
+    A second lifespan of an application that runs, as nested test clients have, leaves them to the first.
+    """
     tasks = getattr(app, "tasks", None)
-    if not isinstance(tasks, TaskSupervisor):
+    if not isinstance(tasks, TaskSupervisor) or tasks.is_open:
         async with lifespan(app) as state:
             yield state
         return

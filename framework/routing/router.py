@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any
 
+from framework._callables import is_plain
 from framework._exception_handler import HANDLERS_SCOPE_KEY, build_tracked, run_tracked
 from framework._http.paths import get_route_path
 from framework.datastructures import URLPath
@@ -18,7 +19,7 @@ from framework.routing.lifespan import MountedLifespans, build_lifespan, run_lif
 from framework.routing.patterns import PathPattern, compile_path, convert_params
 from framework.routing.redirects import find_slash_redirect
 from framework.routing.refusals import answer_refusal, build_method_refusal, refuse
-from framework.routing.routes import BaseRoute, Match, Route, build_stack
+from framework.routing.routes import PLAIN_HANDLE, BaseRoute, Match, Route, build_stack
 from framework.routing.table import RouteList
 from framework.routing.tree import NO_CANDIDATES, Candidate
 from framework.routing.urls import find_child_name, find_url_path, replace_params
@@ -27,6 +28,7 @@ from framework.types import ASGIApp, Lifespan, Receive, Scope, Send
 from framework.websockets import WebSocket, WebSocketClose
 
 __all__ = [
+    "PLAIN_ROUTER_CALL",
     "ROUTE_PREFIX_SCOPE_KEY",
     "Mount",
     "Router",
@@ -72,8 +74,8 @@ class Router:
         self.middleware_stack = build_stack(self.app, middleware, max_body_size)
 
     @property
-    def has_middleware(self) -> bool:
-        """Whether something stands around the routes, so that `find` must not be called from outside."""
+    def _has_middleware(self) -> bool:
+        """Whether something stands around the routes, so that `_find` must not be called from outside."""
         return self.middleware_stack != self.app
 
     @property
@@ -90,13 +92,14 @@ class Router:
 
     def app(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Route one scope, inside the router's own middleware."""
-        found: Route | Awaitable[None] = self.find(scope, receive, send)
+        found: Route | Awaitable[None] = self._find(scope, receive, send)
         if not isinstance(found, Route):
             return found
-        # PERF: `find` has asked for the method, and a handler function keeps track of its response.
-        return (found.handle if found.handler is None else found.app)(scope, receive, send)
+        # PERF: `_find` has asked for the method, and a handler function keeps track of its response.
+        is_handled = found._handler is not None  # noqa: SLF001
+        return (found.app if is_handled else found.handle)(scope, receive, send)
 
-    def find(self, scope: Scope, receive: Receive, send: Send) -> Any:
+    def _find(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Return the `Route` that is to `handle` a request; or an awaitable, which does what there is to do.
 
         PERF: no coroutine of its own, and one look-up: a static path, or a single candidate in the
@@ -197,7 +200,7 @@ class Router:
             return self._miss(segments, scope, receive, send)
         scope.update(partial_scope)
         scope["route"] = partial
-        if isinstance(partial, Route) and type(partial).handle is Route.handle:
+        if isinstance(partial, Route) and is_plain(partial.handle, PLAIN_HANDLE):
             return self._refuse_method(allowed, scope, receive, send)
         return partial.handle(scope, receive, send)
 
@@ -229,7 +232,7 @@ class Router:
 
     def _is_outermost(self, scope: Scope) -> bool:
         """Whether nothing stands between this router and the exception handlers of an application."""
-        return scope["router"] is self and not self.has_middleware and HANDLERS_SCOPE_KEY in scope
+        return scope["router"] is self and not self._has_middleware and HANDLERS_SCOPE_KEY in scope
 
     async def not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 404, or refuse a WebSocket. Raises `HTTPException` below an application."""
@@ -321,7 +324,7 @@ class Mount(BaseRoute):
         self.path = path.rstrip("/")
         self._base_app: ASGIApp = Router(routes=routes) if app is None else app
         self.app = build_stack(self._base_app, middleware, max_body_size)
-        self._is_plain = type(self.app) is Router and not self.app.has_middleware
+        self._is_plain = type(self.app) is Router and not self.app._has_middleware  # noqa: SLF001
         self.name = name
         regex, self.path_format, self.param_convertors = compile_path(self.path + "/{path:path}")
         self.path_regex = regex
@@ -352,7 +355,7 @@ class Mount(BaseRoute):
         }
 
     def as_candidate(self, position: int) -> Candidate:
-        if type(self).matches is not Mount.matches:
+        if not is_plain(self.matches, _PLAIN_MATCHES):
             return super().as_candidate(position)
         pattern = PathPattern(self.path, self.param_convertors, is_prefix=True)
         return Candidate(position, self, pattern)
@@ -387,3 +390,6 @@ class Mount(BaseRoute):
     def __repr__(self) -> str:
         name = self.__class__.__name__
         return f"{name}(path={self.path!r}, name={self.name or ''!r}, app={self.app!r})"
+
+
+PLAIN_ROUTER_CALL, _PLAIN_MATCHES = Router.__call__, Mount.matches

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from enum import Enum
 from typing import Any
 
-from framework._callables import get_name, is_async_callable, is_handler_function
+from framework._callables import get_name, is_async_callable, is_handler_function, is_plain
 from framework._exception_handler import (
     STARTED_SCOPE_KEY,
     call_handler,
@@ -32,6 +32,7 @@ from framework.types import ASGIApp, Receive, Scope, Send
 
 __all__ = [
     "PLAIN_CALL",
+    "PLAIN_HANDLE",
     "BaseRoute",
     "Handler",
     "HandlerApp",
@@ -171,8 +172,8 @@ class Route(BaseRoute):
     """
 
     # What `app` calls when it is nothing but a handler function, which keeps track of its response
-    # itself; None for everything else.
-    handler: Handler | None = None
+    # itself; None for everything else. Private, as subclasses have attributes of their own.
+    _handler: Handler | None = None
 
     def __init__(
         self,
@@ -212,7 +213,7 @@ class Route(BaseRoute):
     def app(self, app: ASGIApp) -> None:
         self._app = app
         # By exact type: a wrapper may well copy attributes of what it wraps.
-        self.handler = app.handler if type(app) is HandlerApp else None
+        self._handler = app.handler if type(app) is HandlerApp else None
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] != "http":
@@ -237,15 +238,15 @@ class Route(BaseRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.methods and scope["method"] not in self.methods:
             await refuse(build_method_refusal(self.methods), scope, receive, send)
-        elif self.handler is not None:
+        elif self._handler is not None:
             await self.app(scope, receive, send)
         else:
             await run_tracked(self.app, scope, receive, send)
 
     def as_candidate(self, position: int) -> Candidate:
-        if type(self).matches is not Route.matches:
+        if not is_plain(self.matches, _PLAIN_MATCHES):
             return super().as_candidate(position)
-        is_direct = self.handler is not None and type(self).handle is Route.handle
+        is_direct = self._handler is not None and is_plain(self.handle, PLAIN_HANDLE)
         pattern = PathPattern(self.path, self.param_convertors)
         methods = self.methods or ()
         return Candidate(position, self, pattern, methods, scope_type="http", is_direct=is_direct)
@@ -264,3 +265,7 @@ class Route(BaseRoute):
         methods = sorted(self.methods or [])
         name = self.__class__.__name__
         return f"{name}(path={self.path!r}, name={self.name!r}, methods={methods!r})"
+
+
+# Libraries that trace replace these on the class: then they are called, as those of a subclass are.
+PLAIN_HANDLE, _PLAIN_MATCHES = Route.handle, Route.matches

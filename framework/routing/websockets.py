@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-from framework._callables import get_name, is_handler_function
+from framework._callables import get_name, is_handler_function, is_plain
 from framework._http.origins import Origin, is_from_own_origin, parse_origins
 from framework._http.paths import get_route_path
 from framework._websocket_session import run_session
@@ -119,7 +119,7 @@ class WebSocketRoute(BaseRoute):
         await self.app(scope, receive, send)
 
     def as_candidate(self, position: int) -> Candidate:
-        if type(self).matches is not WebSocketRoute.matches:
+        if not is_plain(self.matches, _PLAIN_MATCHES):
             return super().as_candidate(position)
         return Candidate(
             position,
@@ -127,7 +127,7 @@ class WebSocketRoute(BaseRoute):
             PathPattern(self.path, self.param_convertors),
             (SOCKET_METHOD,),
             scope_type="websocket",
-            is_direct=type(self).handle is WebSocketRoute.handle,
+            is_direct=is_plain(self.handle, _PLAIN_HANDLE),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -141,3 +141,6 @@ class WebSocketRoute(BaseRoute):
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}(path={self.path!r}, name={self.name!r})"
+
+
+_PLAIN_HANDLE, _PLAIN_MATCHES = WebSocketRoute.handle, WebSocketRoute.matches

@@ -156,6 +156,11 @@ class TaskSupervisor:
         """Count the tasks; may be called from any thread."""
         return TaskStatistics(len(self._running), len(self._waiting))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether tasks can start."""
+        return self._group is not None
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Take tasks within the block; those that are left at its end are cancelled.
@@ -163,7 +168,7 @@ class TaskSupervisor:
         Raises:
             RuntimeError: the block is entered a second time.
         """
-        if self._group is not None:
+        if self.is_open:
             raise RuntimeError("The tasks of this application run already, in another lifespan")
         known = dict(self._periodic)
         failure: BaseException | None = None

@@ -103,7 +103,12 @@ class LifespanSession:
             or result not in {"complete", "failed"}
         ):
             raise RuntimeError(f"The app sent {message['type']!r}, no message of a lifespan.")
-        if phase.answered.is_set() or not phase.asked.is_set():
+        # An app that breaks while it runs says so before it is asked.
+        is_broken = message["type"] == "lifespan.shutdown.failed"
+        may_answer = phase.asked.is_set() or (
+            is_broken and self._phases["startup"].answered.is_set()
+        )
+        if phase.answered.is_set() or not may_answer:
             raise RuntimeError(f"The app sent {message['type']!r} without being asked.")
         if result == "failed":
             self._unread.clear()

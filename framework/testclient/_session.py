@@ -30,7 +30,7 @@ class WebSocketTestSession(FrameSender[None]):
 
     portal: BlockingPortal
     _exchange: WebSocketExchange
-    _exit_stack: ExitStack
+    exit_stack: ExitStack
     _task: Future[None]
 
     def __init__(
@@ -51,7 +51,7 @@ class WebSocketTestSession(FrameSender[None]):
             self._task, _ = self.portal.start_task(self._exchange.run)
             stack.callback(self._hang_up)
             self._take_handshake(self.portal.call(self._exchange.open))
-            self._exit_stack = stack.pop_all()
+            self.exit_stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -60,7 +60,7 @@ class WebSocketTestSession(FrameSender[None]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._exit_stack.__exit__(exc_type, exc, traceback)
+        self.exit_stack.__exit__(exc_type, exc, traceback)
 
     def send(self, message: Message) -> None:
         """Send an ASGI message to the app."""

@@ -204,7 +204,7 @@ class WebSocketExchange:
 def raise_close(message: Message) -> None:
     """Raise `WebSocketDisconnect` when the app closes the WebSocket with this message."""
     if message["type"] == "websocket.close":
-        raise WebSocketDisconnect(message.get("code", 1000), message.get("reason", ""))
+        raise WebSocketDisconnect(code=message.get("code", 1000), reason=message.get("reason", ""))
 
 
 def read_text(message: Message) -> str:

@@ -78,7 +78,7 @@ class TestClient(httpx2.Client):
     task: Future[None]
     portal: BlockingPortal | None = None
     _lifespan: LifespanSession
-    _exit_stack: ExitStack
+    exit_stack: ExitStack
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class TestClient(httpx2.Client):
             self.portal.call(self.wait_startup)
             stack.callback(self._shut_down)
             stack.callback(self._app_transport.abort_open)
-            self._exit_stack = stack.pop_all()
+            self.exit_stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -200,7 +200,7 @@ class TestClient(httpx2.Client):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        self._exit_stack.close()
+        self.exit_stack.close()
 
     async def lifespan(self) -> None:
         """Run the app's lifespan, in the app's loop."""

@@ -161,6 +161,13 @@ async def test_several_observers_are_told_and_leave_in_any_order() -> None:
     assert (len(one.told), len(two.told)) == (1, 3)
 
 
+async def test_a_task_may_be_given_another_name() -> None:
+    task = BackgroundTask(print)
+    assert task.name == "builtins.print"
+    task.name = "mail"
+    assert task.name == "mail"
+
+
 async def test_a_subclass_may_name_its_tasks() -> None:
     class Mail(BackgroundTask):
         name = "mail"

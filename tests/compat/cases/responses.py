@@ -35,12 +35,24 @@ def _with_cookies(response: Any) -> Any:
     response.set_cookie("all", "1", 60, when, "/p", "example.org", True, True, "strict")
     response.set_cookie("text", "1", expires="Wed, 02 Jan 2030 03:04:05 GMT", samesite=None)
     response.set_cookie("nopath", "1", path=None, samesite="none", secure=True)
+    response.set_cookie("bare", "1", domain="", path="", expires="")
+    for value in (5, True, None, decimal.Decimal("1.5"), b"bytes", Loud("quiet")):
+        response.set_cookie(f"a:{value.__class__.__name__}", value)
     return response
 
 
 def _with_deleted_cookie(response: Any) -> Any:
     response.delete_cookie("gone", path="/p", domain="example.org", secure=True, httponly=True)
     return response
+
+
+class Loud(str):
+    """Text that prints as another one."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.upper()
 
 
 class Half:
@@ -78,6 +90,7 @@ def list_makers(names: Any) -> dict[str, Make]:
         "/json-bytearray": lambda _: names.JSONResponse(bytearray(b"x")),
         "/json-memory": lambda _: names.JSONResponse(memoryview(b"x")),
         "/json-more": lambda _: names.JSONResponse([b"x", {1}, decimal.Decimal("1.10")]),
+        "/json-loud": lambda _: names.JSONResponse([Loud("quiet"), {"a": Loud("quiet")}]),
         "/json-true-key": lambda _: names.JSONResponse({True: 1}),
         "/json-strange": lambda _: names.JSONResponse(range(2)),
         "/json-type": lambda _: names.JSONResponse({}, media_type="application/problem+json"),
@@ -123,7 +136,7 @@ PATHS = (
     *("/plain", "/html", "/201", "/204", "/304", "/205", "/json", "/json-none", "/json-keys"),
     *("/json-tuple", "/json-float", "/json-big", "/json-nan", "/json-object", "/json-date"),
     *("/json-bytes", "/json-bytearray", "/json-memory", "/json-more"),
-    *("/json-true-key", "/json-strange"),
+    *("/json-loud", "/json-true-key", "/json-strange"),
     *("/json-type", "/json-surrogate", "/headers", "/cookies", "/delete", "/bad-cookie"),
     *("/bad-samesite", "/crlf-header", "/crlf-late", "/crlf-cookie", "/redirect", "/redirect-303"),
     *("/redirect-quoted", "/redirect-url", "/redirect-crlf"),
@@ -161,6 +174,7 @@ def build_streams(names: Any) -> Any:
         "/plain": lambda _: names.StreamingResponse(plain(), headers={"x-a": "b"}),
         "/list": lambda _: names.StreamingResponse(["a", "b"], status_code=206),
         "/empty": lambda _: names.StreamingResponse([]),
+        "/bytes": lambda _: names.StreamingResponse(b"abc"),
         "/failing": lambda _: names.StreamingResponse(failing()),
         "/length": lambda _: names.StreamingResponse(
             iter([b"ab"]), headers={"content-length": "2"}

@@ -13,6 +13,7 @@ from typing import Any
 import itsdangerous
 import msgspec
 import pytest
+from starlette.middleware.sessions import SessionMiddleware as StarletteSessions
 
 from framework._defaults import MAX_SESSION_COOKIE_READ_BYTES, SESSION_COOKIE_WARNING_BYTES
 from framework.applications import App
@@ -380,3 +381,19 @@ async def test_what_middleware_changes_is_kept_as_what_an_endpoint_does(
     assert channel.status == status
     assert (b"set-cookie" in channel.headers) == is_kept
     assert channel.headers[b"vary"] == b"Cookie"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"https_only": True, "same_site": "strict", "domain": "example.org", "max_age": None},
+        {"https_only": True, "partitioned": True, "session_cookie": "other", "path": "/app"},
+    ],
+)
+def test_subclasses_may_read_and_write_cookies_by_themselves(options: dict[str, Any]) -> None:
+    layer, theirs = (cls(App(), KEY, **options) for cls in (SessionMiddleware, StarletteSessions))
+    for name in ("session_cookie", "max_age", "path", "security_flags"):
+        assert getattr(layer, name) == getattr(theirs, name)
+    signed = layer.signer.sign(b"data")
+    assert theirs.signer.unsign(signed) == layer.signer.unsign(signed) == b"data"

@@ -101,6 +101,29 @@ async def test_since_asgi_2_4_it_is_told_that_the_client_left() -> None:
     assert waiting.closed
 
 
+@pytest.mark.parametrize("asgi", [OLD, NEW], ids=["old", "new"])
+async def test_a_stream_that_is_complete_is_not_cut_off_further_out(asgi: dict[str, str]) -> None:
+    client = Client()
+    done: list[str] = []
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"first"
+        await anyio.sleep(DISCONNECT_WATCH_DELAY_SECONDS * 3)
+
+    async def send(message: Message) -> None:
+        await client.send(message)
+        if message["type"] == "http.response.body" and not message["more_body"]:
+            if asgi is NEW:
+                client.left.set()  # as servers say when a response is complete
+            await anyio.sleep(0.05)
+            done.append("sent")
+
+    response = StreamingResponse(slow(), background=BackgroundTask(done.append, "task"))
+    with anyio.fail_after(5):
+        await response(build_scope(asgi=asgi), client.receive, send)
+    assert done == ["sent", "task"]
+
+
 async def test_a_plain_iterable_that_never_ends_ends_with_its_client() -> None:
     def endless() -> Iterator[bytes]:
         while True:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import pytest
 
+from framework.applications import App
+from framework.requests import Request
+from framework.responses import PlainTextResponse
+from framework.routing import Route
 from framework.testclient import TestClient
 from framework.types import ASGIApp, Receive, Scope, Send
 from tests.clients import ClientFactory
@@ -131,6 +136,41 @@ def test_a_lifespan_that_dies_between_is_raised_at_the_end(client_factory: Clien
 
     with pytest.raises(Failure, match="between"), client_factory(lifespan_app(handle)) as client:
         assert client.get("/").text == "hello"
+
+
+def test_a_lifespan_that_breaks_while_the_app_runs_is_raised_at_the_end(
+    client_factory: ClientFactory,
+) -> None:
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(fail)
+            yield
+
+    async def fail() -> None:
+        raise Failure("in a task")
+
+    with pytest.raises(ExceptionGroup) as caught, client_factory(App(lifespan=lifespan)):
+        pass
+    assert caught.group_contains(Failure, match="in a task")
+
+
+def test_clients_of_one_app_may_be_nested(client_factory: ClientFactory) -> None:
+    events: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        events.append("startup")
+        yield
+        events.append("shutdown")
+
+    async def home(request: Request[Any]) -> PlainTextResponse:
+        return PlainTextResponse("hello")
+
+    app = App(routes=[Route("/", home)], lifespan=lifespan)
+    with client_factory(app) as outer, client_factory(app) as inner:
+        assert [outer.get("/").text, inner.get("/").text] == ["hello"] * 2
+    assert events == ["startup", "startup", "shutdown", "shutdown"]
 
 
 def test_an_exception_after_the_shutdown_is_raised(client_factory: ClientFactory) -> None:
