@@ -221,7 +221,8 @@ class Settings:
         "STALL_TIMEOUT",
         20,
         SECONDS,
-        "How long a client may take less than 240 bytes a second of its answer; then it is cut off.",
+        "How long a client may take less than 240 bytes a second of its answer (seen in steps of up to "
+        "60 KB); then it is cut off.",
     )
     max_requests: int = _setting(
         "MAX_REQUESTS",

@@ -12,16 +12,19 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from dbos import DBOSClient, EnqueueOptions, error as errors
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, make_url
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, TimeoutError as PoolTimeoutError
 
 from app.jobs.engine import NAME, PROGRESS, QUEUE, SERIALIZER, prepare, publish_pool
 from app.jobs.states import JobState, JobsUnavailable, Status
 from framework.observability.logging import get_logger
 
-# How long a request waits for another process that has the file of SQLite locked.
+# How long a request waits for another process that has the file of SQLite, or a table, locked.
 LOCKED_SECONDS: Final = 10.0
+
+# How long it waits for a database server that says nothing.
+CONNECT_SECONDS: Final = 5
 
 # MAX_RECOVERY_ATTEMPTS_EXCEEDED, CANCELLED and ERROR are failures.
 _STATUS: Final[dict[str, Status]] = {
@@ -45,8 +48,9 @@ class Client:
     """
 
     def __init__(self, url: str) -> None:
+        url = _limit_connecting(url)
         with _tell_unavailable():
-            prepare(url)
+            prepare(url, LOCKED_SECONDS)
             self._client = DBOSClient(
                 system_database_url=url,
                 serializer=SERIALIZER,
@@ -120,19 +124,35 @@ def _tell_unavailable() -> Iterator[None]:
     """Tell a database that cannot be used now from a fault of ours."""
     try:
         yield
-    except (OperationalError, sqlite3.OperationalError, TimeoutError) as exc:
+    except (OperationalError, PoolTimeoutError, sqlite3.OperationalError, OSError) as exc:
         # Not the whole text: it has the statement and its parameters.
-        _log.error("jobs are unavailable", reason=str(getattr(exc, "orig", exc)))
+        reason = str(getattr(exc, "orig", exc)).partition("\n")[0]
+        _log.error("jobs are unavailable", reason=reason)
         raise JobsUnavailable from exc
 
 
 def _limit_waits(engine: Engine) -> None:
-    """Let a call fail when the file of SQLite stays locked: the library would try again for ever."""
-    if engine.dialect.name != "sqlite":
-        return
-    event.listen(engine, "connect", _set_busy_timeout)
-    event.listen(engine, "handle_error", _refuse_when_locked)
+    """Let a call fail when what it needs stays locked: the library would wait, or try again, for ever."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_busy_timeout)
+        event.listen(engine, "handle_error", _refuse_when_locked)
+    else:
+        event.listen(engine, "connect", _set_lock_timeout)
     engine.dispose()  # what is open already has not heard of it
+
+
+def _limit_connecting(url: str) -> str:
+    """Return the URL with a limit for a server that says nothing; psycopg waits for 130 s."""
+    parts = make_url(url)
+    if parts.get_backend_name() == "sqlite":
+        return url
+    query = {"connect_timeout": str(CONNECT_SECONDS), **parts.query}
+    return parts.set(query=query).render_as_string(hide_password=False)
+
+
+def _set_lock_timeout(connection: Any, _record: object) -> None:
+    connection.execute(f"SET lock_timeout = {round(LOCKED_SECONDS * 1000)}")
+    connection.commit()
 
 
 def _set_busy_timeout(connection: Any, _record: object) -> None:

@@ -10,6 +10,7 @@ import functools
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,9 @@ SERIALIZER: Final = DBOSPortableJSONSerializer()
 # How long another process may hold the file of SQLite locked.
 _BUSY_SECONDS: Final = 30.0
 
+# How often it is looked for whether another process still prepares the file.
+_PAUSE_SECONDS: Final = 0.02
+
 _SQLITE: Final = "sqlite:///"
 
 # The library would write to standard error in a format of its own.
@@ -48,38 +52,58 @@ def find_file(url: str) -> Path | None:
     return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
 
 
-def prepare(url: str) -> None:
+def prepare(url: str, patience: float = _BUSY_SECONDS) -> None:
     """Make the database and its tables, or bring them up to date; blocks.
 
     Processes that start together may all do so: with SQLite one after the other, a server sees to it.
 
+    Args:
+        url: the database, as `JOBS_URL`.
+        patience: seconds to wait for another process that has the file of SQLite locked.
+
     Raises:
-        OSError: the folder of a SQLite file cannot be made.
+        OSError: the folder of a SQLite file cannot be made, or it stays locked.
+        sqlite3.OperationalError: the file stays locked.
     """
     file = find_file(url)
     if file is None:
         DBOS.migrate(url)
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    with _lock_folder(file.parent):
-        connection = sqlite3.connect(file, timeout=_BUSY_SECONDS)
+    with _lock_folder(file.parent, patience):
+        connection = sqlite3.connect(file, timeout=patience)
         try:
             # Readers and the one writer do not wait for each other; the file remembers it.
             connection.execute("PRAGMA journal_mode=WAL")
+            # Now, as the library waits for half a minute whatever one says.
+            connection.execute("BEGIN IMMEDIATE")
         finally:
             connection.close()
         DBOS.migrate(url)
 
 
+def _take(descriptor: int) -> bool:
+    """Take the lock, unless another process has it; it is released with the descriptor."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextmanager
-def _lock_folder(folder: Path) -> Iterator[None]:
+def _lock_folder(folder: Path, patience: float) -> Iterator[None]:
     """Be alone among those that prepare a file there.
 
     SQLite does not wait when two processes turn a new file to WAL: one has "database is locked" at once.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # released with the descriptor
+        give_up_at = time.monotonic() + patience
+        while not _take(descriptor):
+            if time.monotonic() > give_up_at:
+                raise TimeoutError(f"another process prepares a file in {folder} for {patience} s")
+            time.sleep(_PAUSE_SECONDS)
         yield
     finally:
         os.close(descriptor)

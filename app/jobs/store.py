@@ -6,13 +6,16 @@ import importlib
 import threading
 from typing import Any, Final
 
-from app.jobs.states import JobState
+from app.jobs.states import JobState, JobsUnavailable
 from framework.concurrency import background_threads
 from framework.observability.context import current_request_id
 from framework.observability.logging import get_logger
 from framework.observability.metrics import Counter
 
 _CLIENT_MODULE: Final = "app.jobs.client"
+
+# How long a call waits for another one that opens the database.
+OPEN_SECONDS: Final = 10.0
 
 ENQUEUED: Final = Counter(
     "jobs_enqueued_total", "Durable jobs that requests have begun.", ("name",)
@@ -70,10 +73,17 @@ class Jobs:
         await background_threads.run(self._close)
 
     def _open(self) -> Any:
-        with self._lock:
+        if self._client is not None:
+            return self._client
+        # Where the first call waits for the database, the others do not wait for one another.
+        if not self._lock.acquire(timeout=OPEN_SECONDS):
+            raise JobsUnavailable
+        try:
             if self._client is None:
                 self._client = importlib.import_module(_CLIENT_MODULE).Client(self._url)
             return self._client
+        finally:
+            self._lock.release()
 
     def _enqueue(self, name: str, args: tuple[Any, ...], **options: Any) -> str:
         job_id: str = self._open().enqueue(name, args, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import gc
 import logging
@@ -39,6 +40,8 @@ WS_MAX_MESSAGE_BYTES: Final = 1024 * 1024
 """Largest WebSocket message; uvicorn's default of 16 MB is memory for any client to take."""
 
 _HEARTBEAT_SECONDS: Final = 1.0
+# How long a stop waits for what was accepted right before: TLS handshakes are cut off then.
+_ADOPTION_SECONDS: Final = 1.0
 _FAILURE_STATUS: Final = 1
 _MAX_SHUTDOWN_MARGIN_SECONDS: Final = 5
 
@@ -131,6 +134,7 @@ class WorkerServer(ReadinessServer):
         """Let requests end and the application shut down; heartbeat and deadlines go on."""
         heartbeat = asyncio.create_task(self._beat())
         try:
+            await self._end_accepting()
             await super().shutdown(sockets)
             if self.force_exit:
                 # uvicorn leaves this out of a quick stop; connections to databases are closed in
@@ -159,6 +163,15 @@ class WorkerServer(ReadinessServer):
         readiness.set_draining()
         self.should_exit = True
         self.force_exit = True
+
+    async def _end_accepting(self) -> None:
+        """Accept no more; what was accepted in this moment is no connection yet that is told to end."""
+        for acceptor in self.servers:
+            acceptor.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ADOPTION_SECONDS):
+                for acceptor in self.servers:
+                    await acceptor.wait_closed()
 
     async def _beat(self) -> None:
         # It ends with the grace: a shutdown that hangs is for gunicorn's timeout to finish.

@@ -21,10 +21,10 @@ class HttpLimits:
     """Bytes of one header field, name and value."""
 
     header_section: int = 65536
-    """Bytes of all header fields of a request; the trailer section of a chunked body has the same."""
+    """Bytes of all header fields of a request."""
 
     chunk_overhead: int = 4096
-    """Bytes of chunk extensions that may come at once (RFC 9112 section 7.1.1); more is a 400."""
+    """Bytes of chunk extensions and trailers that may come at once (RFC 9112 section 7.1); more is a 400."""
 
     pipelined_requests: int = 32
     """Requests that may wait for the answers to those before them on a connection; more is a 400."""
@@ -48,7 +48,7 @@ class HttpLimits:
     """How long a client may take less than `read_rate` of what is ready for it; then it is cut off."""
 
     read_rate: int = 240
-    """Bytes a second that a client must take while something is ready for it."""
+    """Bytes a second that a client must take while something is ready; seen in steps of up to 60 KB."""
 
     linger_seconds: int = 2
     """How long what still comes is thrown away after the last answer on a connection."""

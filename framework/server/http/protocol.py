@@ -251,9 +251,15 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         )
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
+        if self.flow.write_paused:
+            # The transport says so once: the client has yet to take what was answered before.
+            protocol.pause_writing()
         self.reader.close()
         handshake = build_head(head.method, head.target, head.fields)
         protocol.data_received(handshake + rest)
+        if self.is_stopping:
+            # The server has told all connections to end, and knew nothing of this one.
+            protocol.shutdown()
 
     # Exchanges
 
@@ -326,7 +332,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         never be seen (RFC 9112 section 9.6).
         """
         transport = self.transport
-        is_all_read = self.reader.stage == IDLE and not self.is_over
+        is_all_read = self.reader.stage == IDLE and not (self.is_over or self.flow.read_paused)
         if is_all_read or transport.is_closing() or not transport.can_write_eof():
             transport.close()
             return

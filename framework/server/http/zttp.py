@@ -107,6 +107,7 @@ class HardenedZttpProtocol(ZttpProtocol):
                 self.has_begun = True
                 self.has_line = False
                 self.seconds = 0
+                self.before = b""  # of another request
             if self.is_new:
                 # Later nobody knows here where in a packet a request begins.
                 self.is_new = False
@@ -199,8 +200,13 @@ class HardenedZttpProtocol(ZttpProtocol):
         rest = (self.before + self.packet).partition(_END)[2]
         self.transport = transport = self.outlet.transport
         super().handle_websocket_upgrade(event)
+        protocol: Any = transport.get_protocol()
+        if self.flow.write_paused:
+            protocol.pause_writing()
         if rest:
-            transport.get_protocol().data_received(rest)  # type: ignore[attr-defined]
+            protocol.data_received(rest)
+        if self.is_stopping:
+            protocol.shutdown()
 
     # Ends
 

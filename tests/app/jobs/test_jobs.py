@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
@@ -12,7 +13,9 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import psycopg
 import pytest
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from structlog.testing import capture_logs
 
 from app.jobs.engine import find_file, prepare
@@ -23,6 +26,7 @@ from app.jobs.store import Jobs
 from app.main import create_app
 from app.settings import Settings
 from tests.clients import ClientFactory
+from tests.services import run_postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -90,6 +94,70 @@ async def test_a_request_does_not_wait_for_ever_for_a_locked_file(
             await start_count(jobs, 2)
         assert await jobs.read(job_id) is not None
     assert await start_count(jobs, 3)
+
+
+async def test_many_requests_that_find_a_locked_file_are_503s_within_the_time(
+    jobs: Jobs, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.jobs.client.LOCKED_SECONDS", 0.3)
+    monkeypatch.setattr("app.jobs.store.OPEN_SECONDS", 0.3)
+    await start_count(jobs, 1)
+    refusals: list[float] = []
+
+    async def fail(jobs: Jobs) -> None:
+        with pytest.raises(JobsUnavailable):
+            await start_count(jobs, 2)
+        refusals.append(anyio.current_time() - began)
+
+    with contextlib.closing(sqlite3.connect(file)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for each in (jobs, Jobs(f"sqlite:///{file}")):
+            began = anyio.current_time()
+            async with anyio.create_task_group() as group:
+                for _ in range(12):
+                    group.start_soon(fail, each)
+    assert len(refusals) == 24
+    assert max(refusals) < 5
+
+
+async def test_a_server_that_says_nothing_is_a_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.jobs.client.CONNECT_SECONDS", 2)  # the least that libpq knows
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        jobs = Jobs(f"postgresql://user:p%40ss@127.0.0.1:{silent.getsockname()[1]}/jobs")
+        with anyio.fail_after(15), pytest.raises(JobsUnavailable):
+            await jobs.read("any")
+
+
+async def test_a_locked_table_is_a_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.jobs.client.LOCKED_SECONDS", 0.2)
+    with run_postgres() as url:
+        jobs = Jobs(url)
+        await start_count(jobs, 1)
+        with psycopg.connect(url) as other:
+            other.execute("LOCK TABLE dbos.workflow_status")
+            for call in (partial(start_count, jobs, 1), partial(jobs.read, "any")):
+                with anyio.fail_after(5), pytest.raises(JobsUnavailable):
+                    await call()
+        await start_count(jobs, 1)
+        await jobs.close()
+
+
+async def test_a_pool_without_a_free_connection_is_a_503(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise PoolTimeoutError("QueuePool limit of size 5 overflow 0 reached")
+
+    await start_count(jobs, 1)
+    monkeypatch.setattr("dbos.DBOSClient.enqueue", fail)
+    with pytest.raises(JobsUnavailable):
+        await start_count(jobs, 1)
+
+
+async def test_a_folder_that_takes_no_file_is_a_503(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(JobsUnavailable):
+        await Jobs(f"sqlite:///{tmp_path / 'file' / 'jobs.sqlite'}").read("any")
 
 
 async def test_a_database_that_is_away_is_a_503() -> None:

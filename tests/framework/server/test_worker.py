@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import uvicorn
@@ -148,3 +149,53 @@ def test_only_an_orderly_stop_of_a_worker_that_serves_drains_first() -> None:
     assert asyncio.run(stop(signal.SIGTERM, started=False)) == [True, True]
     assert asyncio.run(stop(signal.SIGINT, started=True)) == [True, True]
     readiness.reset()
+
+
+class LateAcceptor:
+    """Has accepted a connection that is none of the server's yet."""
+
+    def __init__(self, server: WorkerServer, seconds: float) -> None:
+        self.server = server
+        self.seconds = seconds
+        self.is_adopting = True
+        self.events: list[str] = []
+
+    def close(self) -> None:
+        self.events.append("closed")
+
+    async def wait_closed(self) -> None:
+        if not self.is_adopting:
+            return
+        self.is_adopting = False
+        try:
+            await asyncio.sleep(self.seconds)
+        except asyncio.CancelledError:
+            self.events.append("cut off")
+            raise
+        self.server.server_state.connections.add(cast(Any, self))
+
+    def shutdown(self) -> None:
+        self.events.append("told to end")
+        self.server.server_state.connections.discard(cast(Any, self))
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.05, "told to end"), (60, "cut off")])
+def test_a_connection_that_is_accepted_in_the_moment_of_a_stop_ends_too(
+    seconds: float, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_ADOPTION_SECONDS", 0.2)
+
+    async def shut_down() -> None:
+        pass
+
+    async def stop() -> list[str]:
+        server = build_server()
+        acceptor = LateAcceptor(server, seconds)
+        server.servers = [cast(Any, acceptor)]
+        server.lifespan = SimpleNamespace(shutdown=shut_down)
+        await asyncio.wait_for(server.shutdown(), 5)
+        return acceptor.events
+
+    events = asyncio.run(stop())
+    # uvicorn closes what listens once more.
+    assert sorted(events) == sorted(["closed", "closed", expected])

@@ -165,7 +165,9 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await answer_with(send, json.dumps(answer).encode())
 
 
-async def answer_with(send: Send, body: bytes, *, status: int = 200) -> None:
+async def answer_with(send: Send, body: bytes, *, status: int = 200, is_last: bool = False) -> None:
     headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+    if is_last:
+        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

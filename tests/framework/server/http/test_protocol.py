@@ -289,6 +289,23 @@ def test_nonsense_behind_the_handshake_is_refused(build: Build, parts: int) -> N
 # Ends
 
 
+@pytest.mark.parametrize("later", [0, 20, 1000])
+def test_an_answer_that_ends_the_connection_comes_whole_to_a_client_that_sends_on(
+    build: Build, later: int
+) -> None:
+    async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.3)
+        await answer_with(send, b"x" * 400_000, is_last=True)
+
+    with serve(wait, build()) as server, server.connect() as client:
+        client.sendall(GET * 2)
+        time.sleep(0.05)
+        client.sendall(GET * later)
+        time.sleep(0.5)
+        [(status, _, body)] = read_responses(read_to_end(client))
+    assert (status, len(body)) == (200, 400_000)
+
+
 def test_a_stop_does_not_wait_for_a_client_that_was_answered_early() -> None:
     async def ignore(scope: Scope, receive: Receive, send: Send) -> None:
         await answer_with(send, b"no")
