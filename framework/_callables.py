@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any, TypeGuard
 
 
@@ -55,4 +55,5 @@ def get_qualified_name(func: Any) -> str:
 
 def is_plain(method: object, function: object) -> bool:
     """Whether a bound method is the function it was written as: neither overridden nor patched."""
-    return getattr(method, "__func__", None) is function
+    # By exact type: the wrappers of `wrapt`, which tracing libraries use, show what they wrap.
+    return type(method) is MethodType and method.__func__ is function

@@ -6,6 +6,7 @@ import mimetypes
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
+from framework._callables import is_plain
 from framework._exception_handler import (
     HANDLERS_SCOPE_KEY,
     STARTED_SCOPE_KEY,
@@ -94,7 +95,7 @@ class App:
         stack = self.middleware_stack
         if stack.__class__ is not _BareStack:
             if stack is None:
-                stack = self.middleware_stack = self.build_middleware_stack()
+                stack = self.middleware_stack = self._choose_stack()
             if self._handlers is not None:
                 scope[HANDLERS_SCOPE_KEY] = self._handlers
             await stack(scope, receive, send)
@@ -138,8 +139,19 @@ class App:
             if not await stack.answer(exc, request, scope, receive, send):
                 raise
 
-    def build_middleware_stack(self) -> ASGIApp:
-        """Return the whole stack: error page, body limit, middleware, exception handlers, router."""
+    def _choose_stack(self) -> ASGIApp:
+        """Return the stack; PERF: one layer for all, where nothing stands between and nothing is changed."""
+        is_own = is_plain(self.build_middleware_stack, _PLAIN_BUILD)
+        if self.user_middleware or not is_own or _list_methods() != _METHODS:
+            return self.build_middleware_stack()
+        error_handler, handlers = self._split_handlers()
+        errors = ServerErrorMiddleware(self.router, error_handler, self.debug)
+        bare = _BareStack(self.router, handlers, errors, self.max_body_size)
+        self._handlers = bare.handlers
+        return bare
+
+    def _split_handlers(self) -> tuple[Any, dict[Any, ExceptionHandler]]:
+        """Return the handler for what nobody handles, and the others."""
         error_handler = None
         handlers: dict[Any, ExceptionHandler] = {}
         for key, handler in self.exception_handlers.items():
@@ -147,15 +159,14 @@ class App:
                 error_handler = handler
             else:
                 handlers[key] = handler
+        return error_handler, handlers
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the whole stack: error page, body limit, middleware, exception handlers, router."""
+        error_handler, handlers = self._split_handlers()
         # Instrumentation libraries patch these two when they are specified, as Starlette does.
         outer = Middleware(ServerErrorMiddleware, handler=error_handler, debug=self.debug)
         inner = Middleware(ExceptionMiddleware, handlers=handlers, debug=self.debug)
-        is_patched = _list_methods() != _METHODS
-        if not (self.user_middleware or is_patched):
-            errors = ServerErrorMiddleware(self.router, error_handler, self.debug)
-            bare = _BareStack(self.router, handlers, errors, self.max_body_size)
-            self._handlers = bare.handlers
-            return bare
         middleware = list(self.user_middleware)
         check_stack(middleware)
         if self.max_body_size is not None:
@@ -164,7 +175,7 @@ class App:
         core = _Core(self.router, handlers)
         self._handlers = core.handlers
         app: ASGIApp = core.run
-        if is_patched:
+        if _list_methods() != _METHODS:
             middleware.append(inner)
             app = self.router
         for cls, args, kwargs in reversed(middleware):
@@ -224,6 +235,7 @@ def _list_methods() -> list[object]:
 
 
 _METHODS = _list_methods()
+_PLAIN_BUILD = App.build_middleware_stack
 
 
 class _Core:

@@ -146,7 +146,15 @@ def _limit_connecting(url: str) -> str:
     parts = make_url(url)
     if parts.get_backend_name() == "sqlite":
         return url
-    query = {"connect_timeout": str(CONNECT_SECONDS), **parts.query}
+    limits = {
+        "connect_timeout": CONNECT_SECONDS,
+        "tcp_user_timeout": CONNECT_SECONDS * 1000,
+        # Where it has taken a query, and says nothing more.
+        "keepalives_idle": CONNECT_SECONDS,
+        "keepalives_interval": 1,
+        "keepalives_count": CONNECT_SECONDS,
+    }
+    query = {**{name: str(limit) for name, limit in limits.items()}, **parts.query}
     return parts.set(query=query).render_as_string(hide_password=False)
 
 

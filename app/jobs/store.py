@@ -73,8 +73,9 @@ class Jobs:
         await background_threads.run(self._close)
 
     def _open(self) -> Any:
-        if self._client is not None:
-            return self._client
+        client = self._client  # read once: `close` may come between
+        if client is not None:
+            return client
         # Where the first call waits for the database, the others do not wait for one another.
         if not self._lock.acquire(timeout=OPEN_SECONDS):
             raise JobsUnavailable

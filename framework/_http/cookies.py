@@ -61,7 +61,7 @@ def build_set_cookie(
     """Return the value of a `Set-Cookie` field. Empty attributes are left out.
 
     Raises:
-        ValueError: the name has other characters than a token, an attribute holds a control character or `;`, or
+        ValueError: the name has other characters than a token or `:`, an attribute holds a control character or `;`, or
             `samesite` is none of lax, strict and none.
     """
     if not _NAME.fullmatch(name):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-
 from framework.middleware.exceptions import INNER_SEND_SCOPE_KEY
 from framework.types import ASGIApp, Receive, Scope, Send
 
@@ -16,9 +14,9 @@ class Entrance:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.note(scope, send)
-        return self.app(scope, receive, send)
+        await self.app(scope, receive, send)
 
     def note(self, scope: Scope, send: Send) -> None:
         """Note it for a layer that is entered by another way."""

@@ -75,6 +75,7 @@ class ServerErrorMiddleware:
             return
         # What was begun further in and never comes out here does not count.
         tracked = TrackedSend(send)
+        failure: Exception | None = None
         inner_send: list[Send] = [tracked]
         scope[INNER_SEND_SCOPE_KEY] = inner_send
         try:
@@ -87,9 +88,12 @@ class ServerErrorMiddleware:
                 scope[STARTED_SCOPE_KEY] = False
                 answer = _KeptAnswer(inner_send[0], tracked)
                 await answer_refusal(exc, scope, receive, answer)
-                if answer.failure is not None:
-                    raise answer.failure  # noqa: B904 - it has its own context
-                await answer.release()
+                failure = answer.failure
+                if failure is None:
+                    await answer.release()
+            # Out here, so that it keeps its own context.
+            if failure is not None:
+                raise failure
         except Exception as exc:
             if not tracked.started and _is_of_outer_limit(exc, scope):
                 raise
@@ -138,6 +142,7 @@ class ServerErrorMiddleware:
             await response(scope, receive, answer)
         except Exception:
             # Begun and broken off, as when the client has gone: `exc` is raised again and tells more.
+            await answer.release()
             if not outermost.started:
                 raise
         await answer.release()

@@ -82,6 +82,9 @@ def claim_name(directory: str) -> tuple[str, int]:
             os.close(lock)
             raise
         else:
+            # What a dead process of this name had in live gauges does not count any more.
+            for path in Path(directory).glob(f"gauge_live*_{name}.db"):
+                path.unlink(missing_ok=True)
             return name, lock
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mimetypes import guess_type
+
 from framework.exceptions import MalformedRangeHeader, RangeNotSatisfiable
 from framework.responses.base import (
     HTMLResponse,
@@ -36,4 +38,5 @@ __all__ = [
     "ServerSentEvent",
     "StreamingResponse",
     "SyncContentStream",
+    "guess_type",
 ]

@@ -119,13 +119,15 @@ class Response:
         raw = [encode_field(name, value) for name, value in (headers or {}).items()]
         names = {name for name, _ in raw}
         body = getattr(self, "body", None)
-        # RFC 9110 section 8.6: no content-length where there can be no content.
-        may_have_content = self.status_code >= 200 and self.status_code not in (204, 304)
-        if body is not None and may_have_content and b"content-length" not in names:
+        if body is not None and b"content-length" not in names and self._may_have_content():
             raw.append((b"content-length", b"%d" % len(body)))
         if self.media_type is not None and b"content-type" not in names:
             raw.append(_build_content_type(self.media_type, self.charset))
         self.raw_headers = raw
+
+    def _may_have_content(self) -> bool:
+        # RFC 9110 section 8.6: no content-length where there can be no content.
+        return self.status_code >= 200 and self.status_code not in (204, 304)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

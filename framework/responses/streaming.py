@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import anyio
@@ -105,35 +105,26 @@ class StreamingResponse(Response):
         elif not tells_disconnect(scope):
             if _may_have_body(scope):
                 receive = share_receive(scope, receive)
-            await self._stream_while_connected(receive, send)
+            await self._stream_while_connected(receive, _EndingSend(send))
         elif _may_have_body(scope):
             await self.stream_response(_TellingSend(send))
-        else:
-            await self._stream_until_told(receive, _TellingSend(send))
+        elif not await self._stream_while_connected(receive, _TellingSend(send)):
+            raise ClientDisconnect
         if self.background is not None:
             await self.background()
 
-    async def _stream_while_connected(self, receive: Receive, send: Send) -> bool:
-        return await run_while_connected(
-            self.stream_response(send), lambda: self.listen_for_disconnect(receive)
-        )
-
-    async def _stream_until_told(self, receive: Receive, send: _TellingSend) -> None:
+    async def _stream_while_connected(self, receive: Receive, send: _EndingSend) -> bool:
         async def watch() -> None:
             await self.listen_for_disconnect(receive)
             if send.has_ended:
                 # So a server says that the response is complete. Layers further out may be at it still.
                 await anyio.sleep_forever()
 
-        if not await run_while_connected(self.stream_response(send), watch):
-            raise ClientDisconnect
+        return await run_while_connected(self.stream_response(send), watch)
 
 
-class _TellingSend:
-    """Raises `ClientDisconnect` for the OSError of `send`; that of an iterator is another matter.
-
-    `has_ended`: the last message has been sent on.
-    """
+class _EndingSend:
+    """Notes that the last message has been sent on: `has_ended`."""
 
     __slots__ = ("has_ended", "send")
 
@@ -141,11 +132,20 @@ class _TellingSend:
         self.send = send
         self.has_ended = False
 
-    async def __call__(self, message: Message) -> None:
+    def __call__(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.body":
             self.has_ended = not message.get("more_body", False)
+        return self.send(message)
+
+
+class _TellingSend(_EndingSend):
+    """Raises `ClientDisconnect` for the OSError of `send`; that of an iterator is another matter."""
+
+    __slots__ = ()
+
+    async def __call__(self, message: Message) -> None:
         try:
-            await self.send(message)
+            await super().__call__(message)
         except OSError:
             raise ClientDisconnect from None
 

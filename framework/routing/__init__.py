@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from framework._callables import get_name
+from framework._http.paths import get_route_path
 from framework.convertors import CONVERTOR_TYPES
 from framework.exceptions import NoMatchFound
 from framework.routing.hosts import Host
@@ -26,6 +27,7 @@ __all__ = [
     "WebSocketRoute",
     "compile_path",
     "get_name",
+    "get_route_path",
     "replace_params",
     "request_response",
     "websocket_session",

@@ -158,7 +158,7 @@ def _list_lifespans(routes: Iterable[Any], owner: Any, seen: set[int]) -> Iterat
 async def _supervise(lifespan: Callable[[Any], AbstractAsyncContextManager[Any]], app: Any) -> Any:
     """Enter a lifespan with `app.tasks` open: tasks may start in it, and end before it is left.
 
-    A second lifespan of an application that runs, as nested test clients have, leaves them to the first.
+    A second lifespan of an application that runs, as nested test clients have, has none: they are the first's.
     """
     tasks = getattr(app, "tasks", None)
     if not isinstance(tasks, TaskSupervisor) or tasks.is_open:

@@ -90,14 +90,14 @@ class Router:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.middleware_stack(scope, receive, send)
 
-    def app(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one scope, inside the router's own middleware."""
         found: Route | Awaitable[None] = self._find(scope, receive, send)
-        if not isinstance(found, Route):
-            return found
-        # PERF: `_find` has asked for the method, and a handler function keeps track of its response.
-        is_handled = found._handler is not None  # noqa: SLF001
-        return (found.app if is_handled else found.handle)(scope, receive, send)
+        if isinstance(found, Route):
+            # PERF: `_find` has asked for the method, and a handler function keeps track of its response.
+            is_handled = found._handler is not None  # noqa: SLF001
+            found = (found.app if is_handled else found.handle)(scope, receive, send)
+        await found
 
     def _find(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Return the `Route` that is to `handle` a request; or an awaitable, which does what there is to do.
@@ -225,7 +225,7 @@ class Router:
             location = find_slash_redirect(index, segments, scope)
             if location is not None:
                 return RedirectResponse(location)(scope, receive, send)
-        is_own = self.default == self.not_found and type(self).not_found is Router.not_found
+        is_own = is_plain(self.default, _PLAIN_NOT_FOUND)
         if is_own and self._is_outermost(scope):
             return answer_refusal(404, None, scope, receive, send)
         return build_tracked(self.default, is_own=is_own)(scope, receive, send)
@@ -392,4 +392,5 @@ class Mount(BaseRoute):
         return f"{name}(path={self.path!r}, name={self.name or ''!r}, app={self.app!r})"
 
 
-PLAIN_ROUTER_CALL, _PLAIN_MATCHES = Router.__call__, Mount.matches
+PLAIN_ROUTER_CALL, _PLAIN_NOT_FOUND = Router.__call__, Router.not_found
+_PLAIN_MATCHES = Mount.matches

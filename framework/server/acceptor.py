@@ -62,7 +62,7 @@ class Acceptor:
 
     async def wait_closed(self) -> None:
         """Wait for handshakes that have begun."""
-        await asyncio.gather(*self._adoptions)
+        await asyncio.gather(*self._adoptions, return_exceptions=True)
 
     def _accept(self) -> None:
         for _ in range(self._batch):

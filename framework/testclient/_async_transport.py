@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import anyio
-import httpx2
 
 from framework.testclient._caller import READ_AT_ONCE, AppCaller, build_response
 from framework.testclient._exchange import Exchange, LiveExchange
+from framework.testclient._httpx import httpx2
 from framework.testclient._loop_task import LoopTask
 from framework.types import Scope
 

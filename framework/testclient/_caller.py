@@ -10,10 +10,9 @@ import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import httpx2
-
 from framework.exceptions import StarletteDeprecationWarning
 from framework.testclient._exchange import Exchange
+from framework.testclient._httpx import httpx2
 from framework.testclient._scope import (
     DEFAULT_PORTS,
     WEBSOCKET_SCHEMES,

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NoReturn
 
 import anyio
-import httpx2
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from framework.testclient._httpx import httpx2
 from framework.types import ASGIApp, Message, Scope
 
 RawHeaders = list[tuple[bytes, bytes]]

@@ -7,11 +7,11 @@ import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future
 
-import httpx2
 from anyio.from_thread import BlockingPortal
 
 from framework.testclient._caller import READ_AT_ONCE, AppCaller, build_response
 from framework.testclient._exchange import Exchange, LiveExchange
+from framework.testclient._httpx import httpx2
 from framework.testclient._portal import PortalKeeper
 from framework.types import Scope
 

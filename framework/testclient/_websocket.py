@@ -12,10 +12,10 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 import anyio
 import anyio.lowlevel
-import httpx2
 from anyio.abc import TaskStatus
 
 from framework.exceptions import WebSocketDisconnect
+from framework.testclient._httpx import httpx2
 from framework.types import ASGIApp, Message, Scope
 
 # How long an app that knows of the end may still work before it is cancelled.

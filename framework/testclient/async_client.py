@@ -8,9 +8,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio
-import httpx2
-from httpx2._client import UseClientDefault
-from httpx2._types import AuthTypes, CookieTypes, TimeoutTypes, URLTypes
 
 from framework.testclient._asgi import find_asgi3
 from framework.testclient._async_session import AsyncWebSocketTestSession
@@ -23,6 +20,7 @@ from framework.testclient._caller import (
     mark_read_at_once,
     warn_about_timeout,
 )
+from framework.testclient._httpx import UseClientDefault, httpx2, types
 from framework.testclient._lifespan import LifespanSession
 from framework.testclient._loop_task import LoopTask
 from framework.types import ASGIApp, Scope
@@ -64,7 +62,7 @@ class AsyncTestClient(httpx2.AsyncClient):
         raise_server_exceptions: bool = True,
         root_path: str = "",
         *,
-        cookies: CookieTypes | None = None,
+        cookies: types.CookieTypes | None = None,
         headers: dict[str, str] | None = None,
         follow_redirects: bool = True,
         client: tuple[str, int] = ("testclient", 50000),
@@ -90,9 +88,9 @@ class AsyncTestClient(httpx2.AsyncClient):
     async def request(
         self,
         method: str,
-        url: URLTypes,
+        url: types.URLTypes,
         *,
-        timeout: TimeoutTypes | UseClientDefault = httpx2.USE_CLIENT_DEFAULT,
+        timeout: types.TimeoutTypes | UseClientDefault = httpx2.USE_CLIENT_DEFAULT,
         **options: Any,
     ) -> httpx2.Response:
         """Send a request and return its response when the app has ended.
@@ -108,7 +106,7 @@ class AsyncTestClient(httpx2.AsyncClient):
         request: httpx2.Request,
         *,
         stream: bool = False,
-        auth: AuthTypes | UseClientDefault | None = httpx2.USE_CLIENT_DEFAULT,
+        auth: types.AuthTypes | UseClientDefault | None = httpx2.USE_CLIENT_DEFAULT,
         follow_redirects: bool | UseClientDefault = httpx2.USE_CLIENT_DEFAULT,
     ) -> httpx2.Response:
         """Send a request; with `stream` the body is read while the app runs."""

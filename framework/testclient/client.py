@@ -8,21 +8,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Literal, Self, TypedDict
 
-import httpx2
 from anyio.from_thread import BlockingPortal
-from httpx2._client import UseClientDefault
-from httpx2._types import (
-    AuthTypes,
-    CookieTypes,
-    HeaderTypes,
-    QueryParamTypes,
-    RequestContent,
-    RequestData,
-    RequestExtensions,
-    RequestFiles,
-    TimeoutTypes,
-    URLTypes,
-)
 
 from framework.testclient._asgi import find_asgi3
 from framework.testclient._caller import (
@@ -33,6 +19,7 @@ from framework.testclient._caller import (
     mark_read_at_once,
     warn_about_timeout,
 )
+from framework.testclient._httpx import UseClientDefault, httpx2, types
 from framework.testclient._lifespan import LifespanSession
 from framework.testclient._portal import PortalKeeper
 from framework.testclient._session import WebSocketTestSession
@@ -88,7 +75,7 @@ class TestClient(httpx2.Client):
         root_path: str = "",
         backend: Literal["asyncio", "trio"] = "asyncio",
         backend_options: dict[str, Any] | None = None,
-        cookies: CookieTypes | None = None,
+        cookies: types.CookieTypes | None = None,
         headers: dict[str, str] | None = None,
         follow_redirects: bool = True,
         client: tuple[str, int] = ("testclient", 50000),
@@ -116,19 +103,19 @@ class TestClient(httpx2.Client):
     def request(
         self,
         method: str,
-        url: URLTypes,
+        url: types.URLTypes,
         *,
-        content: RequestContent | None = None,
-        data: RequestData | None = None,
-        files: RequestFiles | None = None,
+        content: types.RequestContent | None = None,
+        data: types.RequestData | None = None,
+        files: types.RequestFiles | None = None,
         json: Any = None,
-        params: QueryParamTypes | None = None,
-        headers: HeaderTypes | None = None,
-        cookies: CookieTypes | None = None,
-        auth: AuthTypes | UseClientDefault | None = httpx2.USE_CLIENT_DEFAULT,
+        params: types.QueryParamTypes | None = None,
+        headers: types.HeaderTypes | None = None,
+        cookies: types.CookieTypes | None = None,
+        auth: types.AuthTypes | UseClientDefault | None = httpx2.USE_CLIENT_DEFAULT,
         follow_redirects: bool | UseClientDefault = httpx2.USE_CLIENT_DEFAULT,
-        timeout: TimeoutTypes | UseClientDefault = httpx2.USE_CLIENT_DEFAULT,
-        extensions: RequestExtensions | None = None,
+        timeout: types.TimeoutTypes | UseClientDefault = httpx2.USE_CLIENT_DEFAULT,
+        extensions: types.RequestExtensions | None = None,
     ) -> httpx2.Response:
         """Send a request and return its response when the app has ended.
 
@@ -157,7 +144,7 @@ class TestClient(httpx2.Client):
         request: httpx2.Request,
         *,
         stream: bool = False,
-        auth: AuthTypes | UseClientDefault | None = httpx2.USE_CLIENT_DEFAULT,
+        auth: types.AuthTypes | UseClientDefault | None = httpx2.USE_CLIENT_DEFAULT,
         follow_redirects: bool | UseClientDefault = httpx2.USE_CLIENT_DEFAULT,
     ) -> httpx2.Response:
         """Send a request; with `stream` the body is read while the app runs."""

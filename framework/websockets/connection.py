@@ -142,9 +142,13 @@ class WebSocket(HTTPConnection[StateT]):
                 "The WebSocket is not open: call accept() before receiving, and nothing after close()"
             )
         message = await self.receive()
+        self._raise_on_disconnect(message)
+        return message
+
+    def _raise_on_disconnect(self, message: Message) -> None:
+        # The name under which other people's code calls it.
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005), message.get("reason"))
-        return message
 
     async def receive_text(self) -> str:
         """Return the next text frame.

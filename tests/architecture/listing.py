@@ -114,6 +114,7 @@ REQUIREMENTS: Final = {
     "framework.middleware.opentelemetry": frozenset({"opentelemetry"}),
     "framework.rate_limits.redis": frozenset({"anyio", "redis"}),
     "framework.templating": frozenset({"anyio", "jinja2", "msgspec"}),
+    "framework.testclient._httpx": frozenset({"httpx", "httpx2"}),
     "framework.testclient.*": frozenset({"anyio", "httpx2"}),
     "framework.channels.redis": frozenset({"anyio", "msgspec", "redis"}),
     "framework.observability.telemetry": frozenset({"anyio", "opentelemetry"}),

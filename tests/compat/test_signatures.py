@@ -180,3 +180,24 @@ def test_what_is_listed_as_absent_is_absent(name: str) -> None:
 
 def test_enough_names_are_compared() -> None:
     assert len(NAMES) > 300
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "middleware.base._CachedRequest",
+        "middleware.base._StreamingResponse",
+        "responses.guess_type",
+        "routing.get_route_path",
+        "websockets.WebSocket._raise_on_disconnect",
+    ],
+)
+def test_names_that_are_not_public_and_yet_imported_by_others_are_there(name: str) -> None:
+    module_name, *path = (
+        name.rsplit(".", 2) if name.startswith("websockets") else name.rsplit(".", 1)
+    )
+    for library in ("starlette", "framework"):
+        found: Any = importlib.import_module(f"{library}.{module_name}")
+        for part in path:
+            found = getattr(found, part)
+        assert callable(found)

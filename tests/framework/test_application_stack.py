@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
 
+from framework._callables import is_async_callable
 from framework._exception_handler import call_handler
 from framework.applications import App
 from framework.middleware import Middleware
+from framework.middleware.errors import ServerErrorMiddleware
 from framework.middleware.exceptions import ExceptionMiddleware
-from framework.routing import Route
+from framework.routing import Mount, Route, Router
 from framework.types import ASGIApp, Receive, Scope, Send
 from tests.framework.asgi import Channel, build_scope, call
 from tests.framework.handlers import (
@@ -111,3 +113,48 @@ async def test_a_subclass_may_put_a_layer_around_the_whole_stack() -> None:
     with pytest.raises(LookupError):
         await app(build_scope("/broken"), channel.receive, channel.send)
     assert (channel.status, channel.headers.get(b"x-added")) == (500, b"yes")
+
+
+class Look:
+    """Middleware that says what it stands around."""
+
+    inner: ClassVar[list[Any]] = []
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.inner.append(app)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+async def test_what_middleware_is_given_is_known_as_asgi_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `asgiref` and OpenTelemetry find it out: an application is a coroutine function."""
+    monkeypatch.setattr(Look, "inner", [])
+    look = [Middleware(Look)]
+    routes = [
+        Mount("/m", routes=[Route("/", home, middleware=look)], middleware=look),
+        Mount("/r", Router([Route("/", home)], middleware=look)),
+    ]
+    app = App(routes=routes, middleware=[*look, Middleware(AddHeader), *look])
+    for path in ("/m/", "/r/"):
+        assert (await call(app, build_scope(path))).status == 200
+    assert len(Look.inner) == 5
+    for inner in [app, app.middleware_stack, *Look.inner]:
+        assert is_async_callable(inner), inner
+
+
+async def test_the_stack_of_an_application_without_middleware_may_be_taken_apart() -> None:
+    app = App(routes=ROUTES, exception_handlers={KnownError: on_known})
+    assert isinstance(app.build_middleware_stack(), ServerErrorMiddleware)
+    build = app.build_middleware_stack
+
+    def build_with_header() -> ASGIApp:
+        stack: Any = build()
+        stack.app = AddHeader(stack.app)
+        return cast(ASGIApp, stack)
+
+    app.build_middleware_stack = build_with_header  # type: ignore[method-assign]
+    for path, status in (("/", 200), ("/known", 422), ("/none", 404), ("/refused", 403)):
+        channel = await call(app, build_scope(path))
+        assert (channel.status, channel.headers.get(b"x-added")) == (status, b"yes"), path

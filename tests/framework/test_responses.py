@@ -94,7 +94,7 @@ def test_a_cookie_is_refused_or_one_line_of_ascii(name: str, value: str, path: s
     written, _, rest = field.partition("=")
     assert written == name
     # Nothing in the value ends it early: the attributes that follow are ours alone.
-    assert rest.split("; ", 1)[1] == f"Path={path}; SameSite=lax"
+    assert rest.split("; ", 1)[1] == (f"Path={path}; SameSite=lax" if path else "SameSite=lax")
 
 
 def test_a_partitioned_cookie_needs_no_newer_python() -> None:
@@ -109,6 +109,15 @@ def test_the_expiry_of_a_cookie_is_written_in_gmt() -> None:
     response = Response()
     response.set_cookie("a", "1", expires=dt.datetime(2030, 1, 2, 3, 4, 5, tzinfo=zone))
     assert b"expires=Wed, 02 Jan 2030 01:04:05 GMT" in dict(response.raw_headers)[b"set-cookie"]
+
+
+def test_a_subclass_may_set_its_headers_before_its_status() -> None:
+    class Late(Response):
+        def __init__(self) -> None:
+            self.media_type = "text/csv"
+            self.init_headers({"x-a": "b"})
+
+    assert Late().headers.items() == [("x-a", "b"), ("content-type", "text/csv; charset=utf-8")]
 
 
 async def test_responses_do_not_share_their_headers() -> None:

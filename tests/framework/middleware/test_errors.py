@@ -244,6 +244,36 @@ async def test_an_answer_that_middleware_keeps_is_made_once() -> None:
     assert calls == ["body", "task"]
 
 
+async def test_a_500_that_middleware_keeps_comes_though_its_task_fails() -> None:
+    def fail() -> None:
+        raise OSError("in the task")
+
+    async def answer(request: Request[Any], exc: Exception) -> Response:
+        return PlainTextResponse("sorry", 500, background=BackgroundTask(fail))
+
+    app = build(Middleware(KeepAll, LookupError("first")), exception_handlers={Exception: answer})
+    channel = Channel(b"")
+    with pytest.raises(LookupError, match="first"):
+        await app(build_scope(), channel.receive, channel.send)
+    assert (channel.status, channel.body) == (500, b"sorry")
+
+
+async def test_a_layer_that_fails_with_a_refusal_says_why() -> None:
+    class FailTwice(FailStart):
+        async def fail(self, send: Send, message: Message) -> None:
+            try:
+                raise ValueError("the cause")
+            except ValueError:
+                raise LookupError("start")  # noqa: B904 - its context is what this is about
+
+    layers = [Middleware(FailTwice, LookupError()), Middleware(Raise, HTTPException(403))]
+    channel = Channel(b"")
+    with pytest.raises(LookupError, match="start") as caught:
+        await build(*layers)(build_scope(), channel.receive, channel.send)
+    assert isinstance(caught.value.__context__, ValueError)
+    assert channel.status == 500
+
+
 async def test_a_500_that_a_layer_fails_to_send_is_made_once() -> None:
     calls: list[str] = []
 

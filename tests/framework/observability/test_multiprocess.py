@@ -218,8 +218,12 @@ if os.fork() == 0:
     sys.stdin.readline()
     os._exit(0)
 os.wait()
-print("ended", flush=True)
-sys.stdin.readline()
+if os.fork() == 0:
+    peak.set(4)  # it has the name of the one before, and sets nothing else
+    print("ended", flush=True)
+    sys.stdin.readline()
+    os._exit(0)
+os.wait()
 """
     process = subprocess.Popen(
         [sys.executable, "-c", code],

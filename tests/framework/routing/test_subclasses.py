@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import starlette.routing
+import wrapt
 from starlette.applications import Starlette
 
 from framework import routing
@@ -96,18 +97,29 @@ async def test_attributes_of_subclasses_are_their_own() -> None:
 
 @pytest.mark.parametrize(
     "method",
-    ["Route.handle", "Route.matches", "Mount.handle", "Mount.matches", "Router.__call__"],
+    [
+        *("Route.handle", "Route.matches", "Mount.handle", "Mount.matches", "Router.__call__"),
+        "Router.not_found",
+    ],
 )
 @pytest.mark.parametrize("path", ["/a", "/in/7", "/other"])
+@pytest.mark.parametrize("uses_wrapt", [False, True])
 async def test_methods_that_are_replaced_on_the_class_are_called(
-    method: str, path: str, monkeypatch: pytest.MonkeyPatch
+    method: str, path: str, uses_wrapt: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = await count_calls(method, path, monkeypatch, starlette.routing, Starlette)
-    assert await count_calls(method, path, monkeypatch, routing, App) == expected
+    options: dict[str, Any] = {"uses_wrapt": uses_wrapt, "monkeypatch": monkeypatch}
+    expected = await is_called(method, path, starlette.routing, Starlette, **options)
+    assert await is_called(method, path, routing, App, **options) == expected
 
 
-async def count_calls(
-    method: str, path: str, monkeypatch: pytest.MonkeyPatch, library: Any, app_class: Any
+async def is_called(
+    method: str,
+    path: str,
+    library: Any,
+    app_class: Any,
+    *,
+    uses_wrapt: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> bool:
     """Serve a request while a method is wrapped, as tracing libraries do; say whether it was called."""
     calls: list[str] = []
@@ -119,6 +131,12 @@ async def count_calls(
         calls.append(name)
         return original(self, *args)
 
+    def watched(wrapped: Any, self: Any, args: Any, options: Any) -> Any:
+        calls.append(name)
+        return wrapped(*args, **options)
+
+    wrapper = wrapt.FunctionWrapper(original, watched) if uses_wrapt else counted
+
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         await PlainTextResponse("ok")(scope, receive, send)
 
@@ -126,7 +144,7 @@ async def count_calls(
         return endpoint
 
     with monkeypatch.context() as patch:
-        patch.setattr(owner, name, counted)
+        patch.setattr(owner, name, wrapper)
         routes = [
             library.Route("/a", greet),
             library.Mount("/in", routes=[library.Route("/{x}", greet)]),

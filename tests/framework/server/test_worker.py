@@ -179,11 +179,13 @@ class LateAcceptor:
         self.server.server_state.connections.discard(cast(Any, self))
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(0.05, "told to end"), (60, "cut off")])
+@pytest.mark.parametrize(
+    ("seconds", "limit", "expected"), [(0.05, 4.0, "told to end"), (60, 0.2, "cut off")]
+)
 def test_a_connection_that_is_accepted_in_the_moment_of_a_stop_ends_too(
-    seconds: float, expected: str, monkeypatch: pytest.MonkeyPatch
+    seconds: float, limit: float, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "_ADOPTION_SECONDS", 0.2)
+    monkeypatch.setattr(worker_module, "_ADOPTION_SECONDS", limit)
 
     async def shut_down() -> None:
         pass
@@ -193,7 +195,7 @@ def test_a_connection_that_is_accepted_in_the_moment_of_a_stop_ends_too(
         acceptor = LateAcceptor(server, seconds)
         server.servers = [cast(Any, acceptor)]
         server.lifespan = SimpleNamespace(shutdown=shut_down)
-        await asyncio.wait_for(server.shutdown(), 5)
+        await asyncio.wait_for(server.shutdown(), 10)
         return acceptor.events
 
     events = asyncio.run(stop())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from framework.testclient import TestClient
@@ -93,3 +96,34 @@ def test_a_message_of_an_extension_in_the_scope_is_no_fault(client_factory: Clie
         await hello(scope, receive, send)
 
     assert client_factory(app).get("/").content == b"hello"
+
+
+_IMPORT = """
+import sys, warnings
+{prepare}
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    from framework.testclient import TestClient
+print([str(each.message) for each in caught if "httpx" in str(each.message)])
+"""
+
+
+@pytest.mark.parametrize(
+    ("prepare", "expected"),
+    [
+        ("", "[]"),
+        (
+            "import httpx2; sys.modules['httpx'] = httpx2; sys.modules['httpx2'] = None",
+            "['The test client uses httpx, which is deprecated: run `pip install httpx2`']",
+        ),
+        (
+            "sys.modules['httpx'] = sys.modules['httpx2'] = None",
+            "RuntimeError: The test client needs httpx2, which is not installed: run `pip install httpx2`",
+        ),
+    ],
+    ids=["httpx2", "httpx", "neither"],
+)
+def test_the_older_http_client_will_do(prepare: str, expected: str) -> None:
+    command = [sys.executable, "-c", _IMPORT.format(prepare=prepare)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout or done.stderr).rstrip().splitlines()[-1] == expected

@@ -14,6 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 from starlette import applications
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
@@ -47,13 +50,14 @@ def tracer() -> Iterator[Tracer]:
     tracer.provider.shutdown()
 
 
-def build_starlette() -> Starlette:
+def build_starlette(*middleware: Middleware) -> Starlette:
     return Starlette(
+        middleware=middleware,
         routes=[
             Route("/show/{name}", show),
             Route("/fail", fail),
             Mount("/m", routes=[Route("/show/{name}", show)]),
-        ]
+        ],
     )
 
 
@@ -67,6 +71,14 @@ def test_a_starlette_application_is_traced(tracer: Tracer, backend: str) -> None
     assert [span.name for span in spans] == ["GET /show/{name}", "GET /fail"]
     assert (spans[0].attributes or {})["http.status_code"] == 200
     assert [event.name for event in spans[1].events] == ["exception"]
+
+
+def test_an_application_with_middleware_is_traced(tracer: Tracer, backend: str) -> None:
+    app = build_starlette(Middleware(GZipMiddleware), Middleware(CORSMiddleware))
+    StarletteInstrumentor.instrument_app(app, tracer_provider=tracer.provider)
+    with TestClient(app, backend=backend) as client:
+        assert client.get("/show/ann").text == "ann"
+    assert [span.name for span in tracer.find_spans()] == ["GET /show/{name}"]
 
 
 def test_every_application_made_later_is_traced(tracer: Tracer) -> None:

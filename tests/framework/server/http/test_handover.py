@@ -83,7 +83,7 @@ def test_a_client_that_has_not_taken_an_answer_is_waited_for_by_its_websocket(
         contextlib.closing(Peer(running.port, 65536)) as peer,
     ):
         peer.socket.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
-        time.sleep(0.2)
+        wait_until(lambda: running.server.server_state.total_requests)
         peer.socket.sendall(build_handshake())
         wait_until(lambda: running.server.server_state.tasks)
         time.sleep(0.3)
