@@ -204,7 +204,7 @@ def test_files_are_bounded_however_many_processes_workers_fork_or_start(tmp_path
 
 def test_live_gauges_end_with_the_process_that_a_worker_forked(tmp_path: Path) -> None:
     code = """
-import os, sys
+import os, subprocess, sys
 from framework.observability.metrics import Gauge
 from framework.observability.process import take_slot
 take_slot(0)
@@ -218,12 +218,13 @@ if os.fork() == 0:
     sys.stdin.readline()
     os._exit(0)
 os.wait()
-if os.fork() == 0:
-    peak.set(4)  # it has the name of the one before, and sets nothing else
-    print("ended", flush=True)
-    sys.stdin.readline()
-    os._exit(0)
-os.wait()
+# It has the name of the one before, and no such gauge.
+other = (
+    "from framework.observability.metrics import Counter\n"
+    "Counter('others_total', 'Others.').inc()\n"
+    "print('ended', flush=True); input()"
+)
+subprocess.run([sys.executable, "-c", other], check=True)
 """
     process = subprocess.Popen(
         [sys.executable, "-c", code],
