@@ -220,8 +220,8 @@ if os.fork() == 0:
 os.wait()
 # It has the name of the one before, and no such gauge.
 other = (
-    "from framework.observability.metrics import Counter\n"
-    "Counter('others_total', 'Others.').inc()\n"
+    "from framework.observability.metrics import Counter\\n"
+    "Counter('others_total', 'Others.').inc()\\n"
     "print('ended', flush=True); input()"
 )
 subprocess.run([sys.executable, "-c", other], check=True)
