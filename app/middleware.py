@@ -24,9 +24,6 @@ from framework.rate_limits import SharedMemoryStore
 PROBES: Final = ("/livez", "/readyz")
 """Asked by whoever decides about this process: never limited, never made to wait."""
 
-STREAMS: Final = ("/live/clock",)
-"""Open for hours: they take no place of those that end."""
-
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _REQUEST_FIELDS: Final = ("Authorization", "Content-Type", "X-Request-ID")
 _RESPONSE_FIELDS: Final = ("ETag", "Retry-After", "X-Request-ID")
@@ -68,7 +65,7 @@ def build_middleware(settings: Settings) -> list[Middleware]:
     admission = Admission(settings.max_in_flight)
     publish_statistics("admission", admission.statistics, counters=("rejected",))
     stack += [
-        Middleware(AdmissionMiddleware, admission, exempt=PROBES + STREAMS),
+        Middleware(AdmissionMiddleware, admission, exempt=PROBES),
         Middleware(TimeoutMiddleware, settings.request_timeout, exempt=PROBES),
         Middleware(CompressMiddleware),
         # Inside the compression, which makes strong tags weak.

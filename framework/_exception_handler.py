@@ -11,7 +11,7 @@ import functools
 from collections.abc import Awaitable
 from typing import Any
 
-from framework._callables import is_async_callable
+from framework._callables import get_name, is_async_callable
 from framework.concurrency import run_in_threadpool
 from framework.exceptions import HTTPException
 from framework.requests import HTTPConnection
@@ -117,9 +117,18 @@ def build_tracked(app: ASGIApp, *, is_own: bool) -> ASGIApp:
 
 
 async def run_handled(
-    app: ASGIApp, conn: HTTPConnection[Any], scope: Scope, receive: Receive, send: Send
+    app: Any, conn: HTTPConnection[Any], scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Run an application of unknown make; answer its exceptions with the handlers in scope."""
+    """Run an application of unknown make; answer its exceptions with the handlers in scope.
+
+    Raises:
+        TypeError: it is none, but something else that an endpoint has returned.
+    """
+    if not callable(app):
+        kind = type(app).__name__
+        endpoint = scope.get("endpoint")
+        name = "the endpoint" if endpoint is None else get_name(endpoint)
+        raise TypeError(f"{kind!r} object is not callable: {name} has to return a Response")
     try:
         await run_tracked(app, scope, receive, send)
     except Exception as exc:

@@ -72,10 +72,14 @@ def check_stack(middleware: Sequence[Middleware]) -> None:
     What is merely unusual passes, and so does whatever the tables do not know.
 
     Raises:
+        TypeError: a class stands where `Middleware` of it should.
         ValueError: an order that cannot work, the same class twice, something that is no layer, or an
             unknown trait. Names both layers and the remedy.
     """
-    layers = [(get_name(unwrap_partial(each.cls)), _find_kinds(each)) for each in middleware]
+    layers = [
+        (get_name(unwrap_partial(cls)), _find_kinds(cls, options))
+        for cls, options in map(_unpack, middleware)
+    ]
     for name, kinds in layers:
         for kind in kinds & NO_LAYERS.keys():
             raise ValueError(f"{name} is no layer of a stack: it {NO_LAYERS[kind]}")
@@ -91,13 +95,21 @@ def check_stack(middleware: Sequence[Middleware]) -> None:
                 )
 
 
-def _find_kinds(layer: Middleware) -> set[str]:
+def _unpack(layer: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return the class and the values of its options."""
+    try:
+        cls, args, kwargs = layer
+    except TypeError:
+        name = get_name(layer)
+        raise TypeError(f"{name} is no layer as it stands: write Middleware({name}, ...)") from None
+    return cls, (*args, *kwargs.values())
+
+
+def _find_kinds(cls: Any, options: tuple[Any, ...]) -> set[str]:
     """Return the names of the class and its bases, and the traits of the class and its options."""
-    cls, args, kwargs = layer
     cls = unwrap_partial(cls)
     bases = cls.__mro__ if isinstance(cls, type) else ()
     kinds = {f"{base.__module__}.{base.__qualname__}" for base in bases}
-    options = (*args, *kwargs.values())
     # Several of a kind are handed over as a list, such as rate limits.
     nested = chain.from_iterable(each for each in options if isinstance(each, list | tuple))
     return kinds.union(_find_traits((cls, *options, *nested)))

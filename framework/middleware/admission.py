@@ -8,7 +8,7 @@ and refuses health checks.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from typing import NamedTuple
 
 import anyio
@@ -21,8 +21,9 @@ from framework._defaults import (
 )
 from framework._http.paths import get_route_path
 from framework.exceptions import HTTPException
+from framework.middleware._event_streams import is_event_stream
 from framework.middleware._refusals import answer_refusal
-from framework.types import ASGIApp, Receive, Scope, Send
+from framework.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["Admission", "AdmissionMiddleware", "AdmissionStatistics"]
 
@@ -117,7 +118,8 @@ class AdmissionMiddleware:
 
     The 503 has `Retry-After` and goes through the application's handler for it if there is one. A
     place is held until the application is done with the request, background tasks included.
-    WebSockets take no place, as they would keep it for hours; exempt the paths of event streams too.
+    WebSockets take no place, as they would keep it for hours, and an event stream gives its own back
+    when it begins.
 
     Args:
         app: the application.
@@ -155,7 +157,30 @@ class AdmissionMiddleware:
             refusal = HTTPException(503, "The server is busy.", self._headers)
             await answer_refusal(refusal, scope, receive, send)
             return
+        place = _Place(admission, send)
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, place)
         finally:
-            admission.release()
+            place.release()
+
+
+class _Place:
+    """The `send` of a request that was let in, which knows when its place is free again."""
+
+    __slots__ = ("_admission", "_is_held", "_send")
+
+    def __init__(self, admission: Admission, send: Send) -> None:
+        self._admission = admission
+        self._send = send
+        self._is_held = True
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start" and is_event_stream(message):
+            self.release()
+        return self._send(message)
+
+    def release(self) -> None:
+        """Give the place back, once."""
+        if self._is_held:
+            self._is_held = False
+            self._admission.release()

@@ -11,6 +11,7 @@ from framework._defaults import REQUEST_TIMEOUT_SECONDS
 from framework._exception_handler import TrackedSend
 from framework._http.paths import get_route_path
 from framework.exceptions import HTTPException
+from framework.middleware._event_streams import is_event_stream
 from framework.middleware._refusals import answer_refusal
 from framework.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -110,7 +111,7 @@ class _Timer(TrackedSend):
         kind = message["type"]
         if kind == "http.response.start":
             self.started = True
-            if self.start_only or _is_event_stream(message):
+            if self.start_only or is_event_stream(message):
                 self.cancel_scope.deadline = math.inf
         elif kind in _BODIES and not message.get("more_body", False):
             return self._finish(message)
@@ -120,11 +121,3 @@ class _Timer(TrackedSend):
         """Send the end of the response; background work after it may take longer."""
         await self.send(message)
         self.cancel_scope.deadline = math.inf
-
-
-def _is_event_stream(message: Message) -> bool:
-    for name, value in message.get("headers", ()):
-        if name == b"content-type":
-            is_stream: bool = value.startswith(b"text/event-stream")
-            return is_stream
-    return False

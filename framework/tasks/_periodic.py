@@ -45,7 +45,7 @@ class PeriodicTask:
         retries: int,
         timeout: float | None,
     ) -> None:
-        check_options(name, retries, timeout)
+        check_options(name, func, retries, timeout)
         if len(quote(name, safe="")) > _MAX_NAME_BYTES:
             raise ValueError(f"name={name!r} of a periodic task is too long to name a file")
         if seconds <= 0:

@@ -104,10 +104,11 @@ class TaskSupervisor:
             timeout: seconds of one attempt; None for no limit.
 
         Raises:
+            TypeError: `func` is no function, but what its call has made.
             TooManyTasks: the line is full; an HTTP endpoint that lets it pass answers 503.
             RuntimeError: the application is not running.
         """
-        check_options(name, retries, timeout)
+        check_options(name, func, retries, timeout)
         task = Task(name, func, args, retries, timeout)
         if self._group is None or self._thread == threading.get_ident():
             self._admit(task)

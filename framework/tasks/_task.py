@@ -9,6 +9,7 @@ import math
 import random
 import threading
 from collections.abc import Callable
+from types import CoroutineType
 from typing import Any
 
 import anyio
@@ -125,8 +126,20 @@ def compute_delay(attempt: int) -> float:
     return longest * random.uniform(0.5, 1)  # noqa: S311 - nothing secret hangs on it
 
 
-def check_options(name: str, retries: int, timeout: float | None) -> None:
-    """Raise `ValueError` for options of a task that make no sense."""
+def check_options(name: str, func: object, retries: int, timeout: float | None) -> None:
+    """Refuse options of a task that make no sense.
+
+    Raises:
+        TypeError: `func` cannot be called, as the coroutine that its call has made.
+        ValueError: a value is out of its range.
+    """
+    if not callable(func):
+        if isinstance(func, CoroutineType):
+            func.close()  # or there is a warning that nobody has awaited it
+        kind = type(func).__name__
+        raise TypeError(
+            f"task {name!r} is of type {kind}: pass the function, its arguments behind it"
+        )
     if not name:
         raise ValueError(f"name={name!r} of a task is empty: logs and metrics need one")
     if retries < 0:

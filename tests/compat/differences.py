@@ -165,6 +165,13 @@ DIFFERENCES = (
         raise_with("ValueError: samesite='weird'; use 'lax', 'strict', 'none' or None"),
     ),
     Difference(
+        "An endpoint that returns something else is named.",
+        r"no answer: GET /nothing",
+        raise_with(
+            "TypeError: 'NoneType' object is not callable: nothing has to return a Response"
+        ),
+    ),
+    Difference(
         "A line end in a header is refused where it is set (response splitting).",
         r"responses: GET /crlf-(header|late)",
         raise_with(

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from framework.applications import App
@@ -337,6 +338,15 @@ async def test_options_that_make_no_sense_are_refused(
     async with tasks.open():
         with pytest.raises(ValueError, match=complaint):
             tasks.start_soon(name, anyio.sleep, 0, **options)
+
+
+async def test_a_coroutine_in_place_of_a_function_is_refused() -> None:
+    tasks = TaskSupervisor()
+    async with tasks.open():
+        with pytest.raises(TypeError, match="task 'x' is of type coroutine: pass the function"):
+            tasks.start_soon("x", anyio.lowlevel.checkpoint())  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="task 'y' is of type int"):
+            tasks.every(1, "y", 7)  # type: ignore[arg-type]
 
 
 def test_limits_that_make_no_sense_are_refused() -> None:

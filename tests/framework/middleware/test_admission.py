@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -13,7 +14,7 @@ from framework.exceptions import HTTPException
 from framework.middleware import Middleware
 from framework.middleware.admission import Admission, AdmissionMiddleware
 from framework.requests import Request
-from framework.responses import PlainTextResponse, Response
+from framework.responses import EventSourceResponse, PlainTextResponse, Response
 from framework.routing import Route, WebSocketRoute
 from framework.types import Receive, Scope, Send
 from framework.websockets import WebSocket
@@ -230,3 +231,30 @@ def test_bad_options_are_refused() -> None:
         AdmissionMiddleware(PlainTextResponse("x"), retry_after=0)
     with pytest.raises(TypeError, match="pass a collection of paths"):
         AdmissionMiddleware(PlainTextResponse("x"), exempt="/livez")
+
+
+async def test_an_event_stream_gives_its_place_back_when_it_begins() -> None:
+    admission = Admission(1, max_waiting=0)
+    begin, leave = anyio.Event(), anyio.Event()
+
+    async def events() -> AsyncIterator[str]:
+        yield "first"
+        await leave.wait()
+
+    async def news(request: Request[Any]) -> Response:
+        await begin.wait()
+        return EventSourceResponse(events())
+
+    routes = [Route("/news", news), Route("/", lambda _: PlainTextResponse("home"))]
+    app = App(routes=routes, middleware=[Middleware(AdmissionMiddleware, admission)])
+    async with anyio.create_task_group() as tasks:
+        for place in range(3):
+            tasks.start_soon(call, app, build_scope("/news"))
+            await anyio.wait_all_tasks_blocked()
+            assert admission.statistics().in_flight == (place == 0)
+            assert (await call(app, build_scope("/"))).status == (503 if place == 0 else 200)
+            begin.set()
+            await anyio.wait_all_tasks_blocked()
+        assert admission.statistics().in_flight == 0
+        leave.set()
+    assert admission.statistics() == (0, 0, 1)

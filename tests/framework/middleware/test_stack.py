@@ -154,6 +154,12 @@ class SessionBackend:
         conn.session.get("user")
 
 
+def test_a_class_in_place_of_middleware_of_it_is_refused() -> None:
+    layers: Any = [CompressMiddleware]
+    with pytest.raises(TypeError, match=r"write Middleware\(CompressMiddleware, ...\)"):
+        check_stack(layers)
+
+
 def test_an_option_says_what_its_layer_does() -> None:
     backend: Any = SessionBackend()
     session = Middleware(SessionMiddleware, secret_key="k" * 16)
