@@ -62,6 +62,9 @@ class _Bounded(MetricWrapperBase):
         """Return the series of a label set, or the overflow series when there are too many.
 
         Take it once, beside the handler, rather than with each observation.
+
+        Raises:
+            ValueError: these are not the labels of the metric.
         """
         if self._labelnames and not self._labelvalues:
             named = [labelkwargs.get(name) for name in self._labelnames] if labelkwargs else ()
@@ -69,7 +72,10 @@ class _Bounded(MetricWrapperBase):
             if values not in self._metrics and not has_room(self, values):
                 count_folded(self._name)
                 return super().labels(*[OVERFLOW] * len(self._labelnames))
-        return super().labels(*labelvalues, **labelkwargs)
+        try:
+            return super().labels(*labelvalues, **labelkwargs)
+        except ValueError as exc:
+            raise ValueError(f"{self._name!r} has the labels {self._labelnames}: {exc}") from None
 
 
 class Counter(_Bounded, prometheus_client.Counter):

@@ -184,7 +184,9 @@ def test_label_sets_of_a_metric_of_ones_own_are_bounded(registry: CollectorRegis
 
 def test_a_label_set_that_is_wrong_is_an_error_of_the_caller(registry: CollectorRegistry) -> None:
     words = Counter("words_total", "Words.", ("word",), registry=registry)
-    with pytest.raises(ValueError, match="Incorrect label count"):
+    with pytest.raises(
+        ValueError, match=r"'words' has the labels \('word',\): Incorrect label count"
+    ):
         words.labels("a", "b")
     with pytest.raises(ValueError, match="already has labels"):
         words.labels("a").labels("b")
