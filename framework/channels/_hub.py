@@ -24,6 +24,7 @@ class Hub:
         "closed",
         "delivered",
         "dropped",
+        "find_bound",
         "find_newest",
         "last_id",
         "missed",
@@ -38,6 +39,8 @@ class Hub:
         self._is_over = False
         # Replaced by a back end that knows of events before they are delivered here.
         self.find_newest: Callable[[], int] = self._get_last_id
+        # The highest id that any process may have seen, where that is not known exactly.
+        self.find_bound: Callable[[], int] | None = None
         self.last_id = 0
         self.delivered = 0
         self.dropped = 0
@@ -61,7 +64,8 @@ class Hub:
         if self._is_over:
             subscription.end()
             return
-        subscription.begin_after(self.find_newest())
+        newest = self.find_newest()
+        subscription.begin_after(newest, newest if self.find_bound is None else self.find_bound())
         if subscription.history != 0:
             subscription.restore(
                 self._history.find(

@@ -34,5 +34,8 @@ async def stream_events(
     after = find_id(request.headers.get("last-event-id"))
     begin = history if after is None else 0
     async with channels.subscribe(*topics, history=begin, after=after) as events:
+        if after is None and not begin:
+            # Dispatches nothing. A browser that is cut off before the first event comes again with this id.
+            yield ServerSentEvent(id=events.newest)
         async for event in events:
             yield ServerSentEvent(id=event.id, data=event.text)

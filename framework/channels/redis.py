@@ -21,6 +21,7 @@ from framework._defaults import (
     CHANNEL_PUBLISH_SECONDS,
     CHANNEL_RETRY_SECONDS,
     CHANNEL_STREAM_EVENTS,
+    MAX_CHANNEL_HISTORY_BYTES,
     MAX_CHANNEL_PUBLISHERS,
     MAX_CHANNEL_RETRY_SECONDS,
 )
@@ -50,6 +51,9 @@ _BLOCK_MS: Final = 1000
 
 # An id of Redis has milliseconds and a number within the millisecond; ours has both in one number.
 _SEQUENCE_BITS: Final = 20
+
+# An id that is so far ahead of the clock is none of ours.
+_MAX_AHEAD_SECONDS: Final = 60
 
 _FAILURES: Final = (RedisError, OSError)  # a TimeoutError is an OSError
 _logger = logging.getLogger("framework.channels")
@@ -90,6 +94,7 @@ class RedisBackend:
         self._origin = b""
         self._number = 0
         self._pending: deque[_Pending] = deque()
+        self._failure: Exception | None = None
         self._wake = anyio.Event()
 
     async def open(self, hub: Hub) -> None:
@@ -100,6 +105,7 @@ class RedisBackend:
                 "redis-py needs asyncio: run on asyncio, or use the back end unix:// or memory://"
             ) from None
         self._hub = hub
+        hub.find_bound = self._find_bound
         self._place = None
         self._origin = secrets.token_hex(8).encode()
         self._number = 0
@@ -117,6 +123,12 @@ class RedisBackend:
         except _FAILURES as exc:
             # A worker that starts while Redis is away serves all that does not need it.
             self._report(exc)
+
+    def _find_bound(self) -> int:
+        # Another process may be ahead of this one. Ids are times.
+        return max(
+            self._hub.last_id, int((time.time() + _MAX_AHEAD_SECONDS) * 1000) << _SEQUENCE_BITS
+        )
 
     async def run(self) -> None:
         async with anyio.create_task_group() as tasks:
@@ -138,7 +150,10 @@ class RedisBackend:
         pending = _Pending(frame, b"%s-%d" % (self._origin, self._number))
         self._pending.append(pending)
         self._wake.set()
-        await pending.done.wait()
+        with anyio.move_on_after(CHANNEL_PUBLISH_SECONDS):
+            await pending.done.wait()
+        if not pending.done.is_set():
+            pending.failure = self._failure or TimeoutError("Redis did not answer")
         if pending.failure is not None:
             raise ChannelsUnavailable(
                 f"Redis did not take the event in {CHANNEL_PUBLISH_SECONDS} s: "
@@ -155,13 +170,26 @@ class RedisBackend:
 
     async def _restore(self, client: Redis) -> None:
         """Take what the stream holds as history and its end as our place."""
-        entries: Any = await client.xrevrange(self.key, count=self.stream_events)
+        entries = await self._read_latest(client)
         # An empty stream has no end; what comes into it has an id above 0-0 anyway.
         self._place = entries[0][0] if entries else _FIRST
         self._is_placed = True
         for entry_id, fields in reversed(entries):
             if self._is_new(fields):
                 self._hand_over(entry_id, fields, is_history=True)
+
+    async def _read_latest(self, client: Redis) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        """Return the newest entries, newest first, as far back as the history can hold."""
+        found: list[tuple[bytes, dict[bytes, bytes]]] = []
+        size, end = 0, "+"
+        while len(found) < self.stream_events and size <= MAX_CHANNEL_HISTORY_BYTES:
+            entries: Any = await client.xrevrange(self.key, max=end, count=CHANNEL_BATCH_EVENTS)
+            if not entries:
+                break
+            found += entries
+            size += sum(len(fields.get(_FRAME, b"")) for _, fields in entries)
+            end = "(" + entries[-1][0].decode()
+        return found
 
     async def _read(self) -> None:
         """Read and deliver once."""
@@ -175,7 +203,7 @@ class RedisBackend:
         )
         entries = _get_entries(answer)
         # Who lags, or was away, may find that its place is not there any more.
-        if not self._is_placed or len(entries) == CHANNEL_BATCH_EVENTS:
+        if not self._is_placed or len(entries) >= min(CHANNEL_BATCH_EVENTS, self.stream_events):
             await self._check_place(client)
         for entry_id, fields in entries:
             self._place = entry_id
@@ -188,7 +216,18 @@ class RedisBackend:
         if place not in {None, _FIRST} and not await client.xrange(self.key, place, place, count=1):
             _logger.warning("Redis has dropped events that this process has not read")
             self._hub.miss(1)
+            await self._raise_ids(client, place)
         self._is_placed = True
+
+    async def _raise_ids(self, client: Redis, place: bytes | None) -> None:
+        """Have ids go on above our place: Redis may be another one now, whose clock is behind."""
+        if place is None:
+            return
+        # An entry with this id, gone before anybody reads it; refused where ids are above it already.
+        async with client.pipeline(transaction=True) as pipeline:
+            pipeline.xadd(self.key, {_FRAME: b""}, id=place)
+            pipeline.xdel(self.key, place)
+            await pipeline.execute(raise_on_error=False)
 
     def _is_new(self, fields: dict[bytes, bytes]) -> bool:
         """Say whether an event is here for the first time; Redis may get one twice."""
@@ -224,31 +263,37 @@ class RedisBackend:
             if not self._pending:
                 self._wake = anyio.Event()
                 await self._wake.wait()
-            batch = [self._pending[i] for i in range(min(len(self._pending), CHANNEL_BATCH_EVENTS))]
+            self._give_up(self._failure)
+            # All of a batch is taken or none of it: what is too much together may do one by one.
+            size = CHANNEL_BATCH_EVENTS if self._failure is None else 1
+            batch = [self._pending[i] for i in range(min(len(self._pending), size))]
+            if not batch:
+                continue
             try:
                 ids = await self._send(batch)
             except _FAILURES as exc:
+                self._failure = exc
                 self._give_up(exc)
                 await anyio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - no secret
                 delay = min(delay * 2, MAX_CHANNEL_RETRY_SECONDS)
                 continue
-            delay = CHANNEL_RETRY_SECONDS
+            delay, self._failure = CHANNEL_RETRY_SECONDS, None
             for entry_id in ids:
                 self._pending.popleft().succeed(_build_id(entry_id))
 
     async def _send(self, batch: Sequence[_Pending]) -> list[bytes]:
-        async with self._get_client().pipeline(transaction=False) as pipeline:
+        async with self._get_client().pipeline(transaction=True) as pipeline:
             for pending in batch:
                 fields: Any = {_FRAME: pending.frame, _ORIGIN: pending.origin}
                 pipeline.xadd(self.key, fields, maxlen=self.stream_events, approximate=True)
             ids: list[bytes] = await pipeline.execute()
             return ids
 
-    def _give_up(self, failure: Exception) -> None:
+    def _give_up(self, failure: Exception | None) -> None:
         """Let those go who have waited for too long."""
         now = time.monotonic()
         while self._pending and self._pending[0].give_up_at <= now:
-            self._pending.popleft().fail(failure)
+            self._pending.popleft().fail(failure or TimeoutError("Redis did not answer"))
 
     def _report(self, exc: BaseException) -> None:
         # APPSEC: the text of the error may name the address, which may hold a password.

@@ -51,6 +51,7 @@ class Subscription:
     the channels, and when it was too slow for `overflow="close"`. One task at a time may wait for events.
 
     Attributes:
+        newest: the highest id there was when it began; `after` this id is all that came since.
         overflowed: it was too slow and has been closed; what was in the queue still comes.
         dropped: events that it has not got because it was too slow, or this whole process.
     """
@@ -63,11 +64,13 @@ class Subscription:
         "_overflow",
         "_queue",
         "_registry",
+        "_restored_id",
         "_turns",
         "_waiter",
         "after",
         "dropped",
         "history",
+        "newest",
         "overflowed",
         "prefixes",
         "topics",
@@ -99,6 +102,7 @@ class Subscription:
         self.prefixes = tuple(name.removesuffix("*") for name in names if name.endswith("*"))
         self.history = history
         self.after = after
+        self.newest = 0
         self.overflowed = False
         self.dropped = 0
         self._registry = registry
@@ -108,6 +112,7 @@ class Subscription:
         self._waiter: Waiter | None = None
         self._make_waiter: Callable[[], Waiter] = anyio.Event
         self._floor = -1
+        self._restored_id = -1
         self._turns = 0
         self._ended = False
 
@@ -151,14 +156,16 @@ class Subscription:
                 self._waiter = None
         return self._queue.popleft()
 
-    def begin_after(self, newest: int) -> None:
+    def begin_after(self, newest: int, bound: int) -> None:
         """Skip what it has already, or what was published before it was there.
 
         Args:
-            newest: the highest id so far. An id above it is from elsewhere and says nothing.
+            newest: the highest id so far.
+            bound: the highest that there may be; one above it is from elsewhere and says nothing.
         """
+        self.newest = newest
         if self.after is not None:
-            self._floor = min(self.after, newest)
+            self._floor = self.after if self.after <= bound else newest
         elif self.history == 0:
             self._floor = newest
 
@@ -166,7 +173,7 @@ class Subscription:
         """Begin with events of the history; they do not count towards the limit of the queue."""
         for event in events:
             self._queue.append(event)
-            self._floor = event.id
+            self._floor = self._restored_id = event.id
 
     def put(self, event: Event) -> bool:
         """Hand over an event, unless it has it already. Returns whether it is in the queue now."""
@@ -193,6 +200,11 @@ class Subscription:
             self._waiter.set()
 
     def _make_room(self) -> bool:
+        if self._queue[0].id <= self._restored_id:
+            # What it began with is not what it was too slow for.
+            restored = sum(event.id <= self._restored_id for event in self._queue)
+            if len(self._queue) - restored < self._limit:
+                return True
         self.dropped += 1
         if self._overflow == "drop_oldest":
             self._queue.popleft()

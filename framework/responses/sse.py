@@ -9,9 +9,11 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mappin
 from typing import Any, Final
 
 import anyio
+import anyio.lowlevel
 import msgspec
 
 from framework._defaults import (
+    CHUNKS_BETWEEN_CHECKPOINTS,
     DRAIN_POLL_SECONDS,
     DRAIN_RETRY_MILLISECONDS,
     HEARTBEAT_SECONDS,
@@ -160,9 +162,14 @@ class EventSourceResponse(StreamingResponse):
     async def _send_events(self, channel: _EventChannel) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._tend, channel, tasks.cancel_scope)
+            until_checkpoint = CHUNKS_BETWEEN_CHECKPOINTS
             try:
                 async for item in self.body_iterator:
                     await channel.send(_encode_event(item))
+                    until_checkpoint -= 1
+                    if not until_checkpoint:
+                        await anyio.lowlevel.checkpoint()
+                        until_checkpoint = CHUNKS_BETWEEN_CHECKPOINTS
             except BaseException:
                 await self._close_iterator()
                 raise

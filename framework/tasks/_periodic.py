@@ -100,7 +100,13 @@ class PeriodicTask:
             if stopping.is_set():
                 return
             if lock is not None:
-                await file_threads.run(lock.note_begin)
+                try:
+                    await file_threads.run(lock.note_begin)
+                except OSError as exc:
+                    # A full disk is no reason not to run, least of all for what makes room on it.
+                    _logger.warning(
+                        "Periodic task %r cannot note its beginning: %s", self.name, exc
+                    )
             began = time.monotonic()
             task = Task(self.name, self._func, self._args, self._retries, self._timeout)
             task.ended = anyio.Event()

@@ -100,19 +100,19 @@ class Task:
             await anyio.sleep(delay)
 
     async def _run_once(self) -> None:
-        if self._is_async:
-            try:
+        try:
+            if self._is_async:
                 await self._call()
-            except anyio.get_cancelled_exc_class() as exc:
-                if anyio.current_effective_deadline() == -math.inf:
-                    raise
-                # What it waited for was cancelled: a task group would cancel all others, and the application.
-                raise RuntimeError("cancelled by what it waited for") from exc
-        else:
-            # A thread cannot be stopped: it is left alone, so that a shutdown need not wait for it.
-            await anyio.to_thread.run_sync(
-                self._call, limiter=background_threads.limiter, abandon_on_cancel=True
-            )
+            else:
+                # A thread cannot be stopped: it is left alone, so that a shutdown need not wait for it.
+                await anyio.to_thread.run_sync(
+                    self._call, limiter=background_threads.limiter, abandon_on_cancel=True
+                )
+        except anyio.get_cancelled_exc_class() as exc:
+            if anyio.current_effective_deadline() == -math.inf:
+                raise
+            # What it waited for was cancelled: a task group would cancel all others, and the application.
+            raise RuntimeError("cancelled by what it waited for") from exc
 
 
 def compute_delay(attempt: int) -> float:

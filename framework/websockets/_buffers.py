@@ -9,7 +9,7 @@ from framework._defaults import WEBSOCKET_CLOSE_SECONDS
 from framework.exceptions import WebSocketDisconnect
 from framework.types import Message, Receive, Send
 from framework.websockets._endings import is_end_of_sending
-from framework.websockets._queue import MessageQueue, Overflow, QueueFull
+from framework.websockets._queue import MessageQueue, Overflow, QueueClosed, QueueFull
 
 # Close codes of RFC 6455 section 7.4.1 and of the registry that it opened.
 _GOING_AWAY = 1001
@@ -38,6 +38,7 @@ class Buffers:
         "_server_send",
         "_stops_on_disconnect",
         "_tasks",
+        "_writes",
         "ending",
         "is_gone",
         "is_lost",
@@ -69,6 +70,7 @@ class Buffers:
         self._send_timeout = send_timeout
         self._stops_on_disconnect = stop_on_disconnect
         self._active_at = 0.0
+        self._writes = 0
         self._tasks: TaskGroup | None = None
         self.ending: WebSocketDisconnect | None = None
         self.is_lost = False
@@ -85,9 +87,20 @@ class Buffers:
         if self._idle_timeout is not None:
             tasks.start_soon(self._watch, self._idle_timeout)
 
+    def stop(self) -> None:
+        """Let tasks of others go that wait for a place or for a message."""
+        for queue in (self._inbox, self._outbox):
+            if queue is not None:
+                queue.close()
+
     async def receive(self) -> Message:
         """Return the next message of the server."""
-        return await (self._read() if self._inbox is None else self._inbox.get())
+        if self._inbox is None:
+            return await self._read()
+        try:
+            return await self._inbox.get()
+        except QueueClosed:
+            raise self._find_ending() from None
 
     async def send(self, message: Message) -> None:
         """Send a message, or let it wait for its turn. A close frame comes after all others.
@@ -107,6 +120,8 @@ class Buffers:
         else:
             try:
                 await self._outbox.put(message)
+            except QueueClosed:
+                raise self._find_ending() from None
             except QueueFull:
                 raise self._end(_TRY_AGAIN_LATER, "The client reads too slowly.") from None
 
@@ -124,12 +139,16 @@ class Buffers:
         return message
 
     async def _write(self, message: Message) -> None:
+        self._writes += 1
         try:
             with anyio.fail_after(self._send_timeout):
                 await self._server_send(message)
         except TimeoutError:
             self.is_lost = True
             raise self._end(_LOST, "The client does not read.") from None
+        finally:
+            self._writes -= 1
+            self._active_at = anyio.current_time()
 
     async def _fill(self, inbox: MessageQueue) -> None:
         while True:
@@ -161,9 +180,15 @@ class Buffers:
         while True:
             # Each message moves the deadline.
             await anyio.sleep_until(self._active_at + idle_timeout)
+            if self._writes:
+                # What the client has not taken yet is no silence; `send_timeout` has an eye on it.
+                self._active_at = anyio.current_time()
             if anyio.current_time() >= self._active_at + idle_timeout:
                 self._end(_GOING_AWAY, "Idle for too long.")
                 return
+
+    def _find_ending(self) -> WebSocketDisconnect:
+        return self.ending or WebSocketDisconnect(_LOST)
 
     def _end(self, code: int, reason: str | None = None) -> WebSocketDisconnect:
         if self.ending is None:

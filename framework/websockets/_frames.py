@@ -1,8 +1,8 @@
-"""What a frame holds: text, bytes, or JSON in either."""
+"""What a frame holds: text, bytes, or JSON in either; and messages that have no place."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -49,3 +49,15 @@ def parse_json(data: str | bytes) -> Any:
         return _parse_json(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
         raise WebSocketJSONDecodeError(str(exc)) from None
+
+
+def refuse_message(message: Message, *expected: str) -> NoReturn:
+    """Raise `RuntimeError` for a message that has no place now."""
+    names = " or ".join(f'"{name}"' for name in expected)
+    raise RuntimeError(f"Expected ASGI message {names}, but got {message['type']!r}")
+
+
+def check_mode(mode: str) -> None:
+    """Raise `RuntimeError` for a kind of frame that there is not."""
+    if mode not in ("text", "binary"):
+        raise RuntimeError(f"mode={mode!r} is neither 'text' nor 'binary'")

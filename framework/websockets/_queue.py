@@ -15,6 +15,10 @@ Overflow = Literal["wait", "drop_oldest", "drop_newest", "close"]
 _OVERFLOWS: Final = get_args(Overflow)
 
 
+class QueueClosed(Exception):
+    """Nobody takes messages out any more."""
+
+
 class QueueFull(Exception):
     """A message came that there is no room for."""
 
@@ -32,7 +36,16 @@ class MessageQueue:
         ValueError: the limit is not positive, or there is no such policy.
     """
 
-    __slots__ = ("_bytes", "_changed", "_is_busy", "_limit", "_messages", "_overflow", "dropped")
+    __slots__ = (
+        "_bytes",
+        "_changed",
+        "_is_busy",
+        "_is_closed",
+        "_limit",
+        "_messages",
+        "_overflow",
+        "dropped",
+    )
 
     def __init__(self, name: str, limit: int, overflow: Overflow) -> None:
         if limit < 1:
@@ -45,13 +58,16 @@ class MessageQueue:
         self._bytes = 0
         # The message that was taken out last is still being worked on.
         self._is_busy = False
+        self._is_closed = False
         self._changed: anyio.Event | None = None
         self.dropped = 0
 
     async def put(self, message: Message) -> None:
-        """Add a message. Raises `QueueFull` where the policy is `close`."""
+        """Add a message. Raises `QueueFull` where the policy is `close`, `QueueClosed` at the end."""
         size = _measure(message)
-        while not self._has_room(size):
+        while self._is_closed or not self._has_room(size):
+            if self._is_closed:
+                raise QueueClosed
             if self._overflow == "wait":
                 await self._wait()
                 continue
@@ -74,11 +90,18 @@ class MessageQueue:
         self._is_busy = False
         self._notify()
         while not self._messages:
+            if self._is_closed:
+                raise QueueClosed
             await self._wait()
         message = self._messages.popleft()
         self._bytes -= _measure(message)
         self._is_busy = True
         return message
+
+    def close(self) -> None:
+        """Let those go who wait, wherever they are."""
+        self._is_closed = True
+        self._notify()
 
     async def wait_until_done(self) -> None:
         """Return when all messages were taken out and are done."""

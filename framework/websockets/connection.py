@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import anyio
+import anyio.lowlevel
 
 from framework._connection import HTTPConnection, StateT
-from framework._defaults import WEBSOCKET_CLOSE_SECONDS, WEBSOCKET_SEND_SECONDS
+from framework._defaults import (
+    CHUNKS_BETWEEN_CHECKPOINTS,
+    WEBSOCKET_CLOSE_SECONDS,
+    WEBSOCKET_SEND_SECONDS,
+)
 from framework.exceptions import WebSocketDisconnect, WebSocketDisconnected, WebSocketException
 from framework.responses import Response
 from framework.responses.base import encode_json
 from framework.types import Message, Receive, Scope, Send
+from framework.websockets import _frames as frames
 from framework.websockets._buffers import Buffers
 from framework.websockets._endings import find_ending, is_end_of_sending, may_be_sent
-from framework.websockets._frames import parse_json, take_bytes, take_either, take_text
 from framework.websockets._queue import Overflow
 from framework.websockets._state import WebSocketState
 
-__all__ = ["WebSocket", "WebSocketClose"]
+__all__ = ["WebSocket"]
 
 _INTERNAL_ERROR = 1011
 _REASON_BYTES = 123
@@ -56,6 +61,7 @@ class WebSocket(HTTPConnection[StateT]):
         self.application_state = _CONNECTING
         # Sending has failed. Nobody here has closed it, so its end is yet to be received.
         self._is_broken = False
+        self._until_checkpoint = CHUNKS_BETWEEN_CHECKPOINTS
 
     @property
     def is_open(self) -> bool:
@@ -70,16 +76,19 @@ class WebSocket(HTTPConnection[StateT]):
             RuntimeError: the server sent what has no place here.
         """
         if self.client_state is _CONNECTED:
+            self._until_checkpoint -= 1
+            if self._until_checkpoint <= 0:
+                await self._give_turn()  # before: a cancelled one has taken nothing
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
                 self.client_state = _DISCONNECTED
             elif message["type"] != "websocket.receive":
-                _refuse(message, "websocket.receive", "websocket.disconnect")
+                frames.refuse_message(message, "websocket.receive", "websocket.disconnect")
             return message
         if self.client_state is _CONNECTING:
             message = await self._receive()
             if message["type"] != "websocket.connect":
-                _refuse(message, "websocket.connect")
+                frames.refuse_message(message, "websocket.connect")
             self.client_state = _CONNECTED
             return message
         raise WebSocketDisconnected("receive() was called after the client had disconnected")
@@ -97,7 +106,7 @@ class WebSocket(HTTPConnection[StateT]):
             if kind == "websocket.close":
                 self.application_state = _DISCONNECTED
             elif kind != "websocket.send":
-                _refuse(message, "websocket.send", "websocket.close")
+                frames.refuse_message(message, "websocket.send", "websocket.close")
             try:
                 await self._send(message)
             except (OSError, RuntimeError) as exc:
@@ -106,12 +115,15 @@ class WebSocket(HTTPConnection[StateT]):
                 self.application_state = _DISCONNECTED
                 self._is_broken = True
                 raise WebSocketDisconnect(code=1006) from exc
+            self._until_checkpoint -= 1
+            if self._until_checkpoint <= 0:
+                await self._give_turn()
             return
         if self.application_state is _DISCONNECTED:
             raise WebSocketDisconnected(f"{kind!r} was sent after the WebSocket had been closed")
         if self.application_state is _RESPONSE:
             if kind != "websocket.http.response.body":
-                _refuse(message, "websocket.http.response.body")
+                frames.refuse_message(message, "websocket.http.response.body")
             if not message.get("more_body", False):
                 self.application_state = _DISCONNECTED
         elif kind == "websocket.accept":
@@ -121,8 +133,15 @@ class WebSocket(HTTPConnection[StateT]):
         elif kind == "websocket.http.response.start":
             self.application_state = _RESPONSE
         else:
-            _refuse(message, "websocket.accept", "websocket.close", "websocket.http.response.start")
+            frames.refuse_message(
+                message, "websocket.accept", "websocket.close", "websocket.http.response.start"
+            )
         await self._send(message)
+
+    async def _give_turn(self) -> None:
+        """Let others run: neither a client that reads fast nor one that sends much lets us wait."""
+        self._until_checkpoint = CHUNKS_BETWEEN_CHECKPOINTS
+        await anyio.lowlevel.checkpoint()
 
     async def accept(
         self,
@@ -158,11 +177,11 @@ class WebSocket(HTTPConnection[StateT]):
             UnexpectedFrame: a binary frame came; closes with 1003 unless caught.
             WebSocketDisconnected: the WebSocket is not open.
         """
-        return take_text(await self._receive_frame())
+        return frames.take_text(await self._receive_frame())
 
     async def receive_bytes(self) -> bytes:
         """Return the next binary frame. Raises as `receive_text` does."""
-        return take_bytes(await self._receive_frame())
+        return frames.take_bytes(await self._receive_frame())
 
     async def receive_json(self, mode: str = "text") -> Any:
         """Return the JSON of the next text frame, or binary frame where `mode` is `"binary"`.
@@ -171,9 +190,11 @@ class WebSocket(HTTPConnection[StateT]):
             WebSocketJSONDecodeError: the frame is not JSON; closes with 1007 unless caught.
             WebSocketDisconnect, UnexpectedFrame, WebSocketDisconnected: as `receive_text` does.
         """
-        _check_mode(mode)
+        frames.check_mode(mode)
         message = await self._receive_frame()
-        return parse_json(take_text(message) if mode == "text" else take_bytes(message))
+        return frames.parse_json(
+            frames.take_text(message) if mode == "text" else frames.take_bytes(message)
+        )
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
         return self._iterate()
@@ -182,7 +203,7 @@ class WebSocket(HTTPConnection[StateT]):
         try:
             # Another task may close it while a message is worked on.
             while self.application_state is not _DISCONNECTED or self._is_broken:
-                yield take_either(await self._receive_frame())
+                yield frames.take_either(await self._receive_frame())
         except WebSocketDisconnect:
             pass
 
@@ -220,7 +241,7 @@ class WebSocket(HTTPConnection[StateT]):
 
     async def send_json(self, data: Any, mode: str = "text") -> None:
         """Send a value as JSON, as `JSONResponse` does, in a frame of the given `mode`."""
-        _check_mode(mode)
+        frames.check_mode(mode)
         encoded = encode_json(data)
         if mode == "text":
             await self.send({"type": "websocket.send", "text": encoded.decode()})
@@ -354,6 +375,7 @@ class WebSocket(HTTPConnection[StateT]):
             failure = exc
             raise
         finally:
+            buffers.stop()
             self._receive, self._send = receive, send
             if buffers.is_gone:
                 self.client_state = _DISCONNECTED
@@ -376,24 +398,3 @@ class WebSocket(HTTPConnection[StateT]):
                 "The server does not offer WebSocket denial responses; use close() instead"
             )
         await response(self.scope, self.receive, self.send)
-
-
-class WebSocketClose:
-    """An ASGI application that closes every WebSocket, or refuses it before it is accepted."""
-
-    def __init__(self, code: int = 1000, reason: str | None = None) -> None:
-        self.code = code
-        self.reason = reason or ""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "websocket.close", "code": self.code, "reason": self.reason})
-
-
-def _refuse(message: Message, *expected: str) -> NoReturn:
-    names = " or ".join(f'"{name}"' for name in expected)
-    raise RuntimeError(f"Expected ASGI message {names}, but got {message['type']!r}")
-
-
-def _check_mode(mode: str) -> None:
-    if mode not in ("text", "binary"):
-        raise RuntimeError(f"mode={mode!r} is neither 'text' nor 'binary'")

@@ -52,6 +52,7 @@ CORE: Final = (
     "framework.websockets._queue",
     "framework.websockets._endings",
     "framework.websockets._buffers",
+    "framework.websockets.closing",
     "framework.websockets.connection",
     "framework.websockets",
     # L4, behaviours

@@ -354,3 +354,18 @@ def test_limits_that_make_no_sense_are_refused() -> None:
         TaskSupervisor(max_running=0)
     with pytest.raises(ValueError, match="max_waiting=-1"):
         TaskSupervisor(max_waiting=-1)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_sync_task_that_raises_a_cancellation_takes_nothing_along() -> None:
+    def cancel() -> None:
+        raise asyncio.CancelledError
+
+    done: list[str] = []
+    tasks = TaskSupervisor()
+    async with tasks.open():
+        tasks.start_soon("cancelled", cancel)
+        await anyio.sleep(0.1)
+        tasks.start_soon("other", done.append, "other")
+        await tasks.drain()
+    assert done == ["other"]

@@ -377,3 +377,17 @@ async def test_the_largest_event_arrives(here: Channels, there: Channels) -> Non
         for _ in range(3):
             await here.publish("a", data)
         assert await take_data(events, 3) == [data] * 3
+
+
+@pytest.mark.parametrize("overflow", ["close", "drop_oldest", "drop_newest"])
+async def test_what_a_subscription_begins_with_is_not_what_it_was_too_slow_for(
+    here: Channels, overflow: Any
+) -> None:
+    for number in range(300):
+        await here.publish(f"a.{number % 4}", number)
+    async with here.subscribe("a.*", history=None, buffer=10, overflow=overflow) as events:
+        await here.publish("a.0", "live")
+        found = [event.data for event in await take(events, 301)]
+    assert found == [*range(300), "live"]
+    assert not events.overflowed
+    assert events.dropped == 0

@@ -111,6 +111,7 @@ async def test_who_publishes_for_too_long_in_vain_is_told(
         with anyio.fail_after(10), pytest.raises(ChannelsUnavailable, match="ConnectionError"):
             await channels.publish("a", 1)
         restart(server)
+        monkeypatch.setattr(channels_redis, "CHANNEL_PUBLISH_SECONDS", 10)
         await channels.publish("a", 2)
         assert channels.statistics().published == 1
 
@@ -162,10 +163,11 @@ async def test_an_entry_that_is_no_event_is_skipped(
     assert caplog.text.count("an entry that is no event") == 3
 
 
+@pytest.mark.parametrize("kept", [20, 100])
 async def test_who_is_too_far_behind_is_told(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backend = RedisBackend(server.url, stream_events=100)
+    backend = RedisBackend(server.url, stream_events=kept)
     read, gate = backend._read, anyio.Event()
 
     async def read_later() -> None:
@@ -174,7 +176,7 @@ async def test_who_is_too_far_behind_is_told(
 
     async with (
         Channels(backend) as channels,
-        Channels(RedisBackend(server.url, stream_events=100)) as other,
+        Channels(RedisBackend(server.url, stream_events=kept)) as other,
         channels.subscribe("a") as events,
     ):
         monkeypatch.setattr(backend, "_read", read_later)
@@ -189,6 +191,31 @@ async def test_who_is_too_far_behind_is_told(
                 pass
         assert events.overflowed
         assert channels.statistics().missed == 1
+
+
+async def test_what_redis_takes_half_of_is_lost_for_nobody(
+    server: RedisServer, client: Any
+) -> None:
+    """A Redis without memory refuses some of many commands: what is sent again is not taken for old."""
+    published: dict[int, int] = {}
+
+    async def publish(channels: Channels, number: int) -> None:
+        published[number] = await channels.publish("a", f"{number:02}" + "x" * 100_000)
+
+    async with (
+        Channels(RedisBackend(server.url)) as channels,
+        channels.subscribe("a", buffer=100) as events,
+    ):
+        used = (await client.info("memory"))["used_memory"]
+        await client.config_set("maxmemory", used + 5_000_000)
+        async with anyio.create_task_group() as tasks:
+            for number in range(60):
+                tasks.start_soon(publish, channels, number)
+            await anyio.sleep(0.5)
+            await client.config_set("maxmemory", 0)
+        with anyio.fail_after(10):
+            found = [await anext(events) for _ in range(60)]
+        assert {int(event.data[:2]): event.id for event in found} == published
 
 
 async def test_the_stream_is_bounded(server: RedisServer, client: Any) -> None:

@@ -286,3 +286,23 @@ async def test_the_events_are_made_in_the_context_of_the_request() -> None:
 def test_a_heartbeat_takes_its_time(heartbeat: float) -> None:
     with pytest.raises(ValueError, match="heartbeat="):
         EventSourceResponse([], heartbeat=heartbeat)
+
+
+async def test_events_that_never_wait_let_others_run_and_end_with_their_client() -> None:
+    sent = 0
+
+    async def events() -> AsyncIterator[str]:
+        while True:
+            yield "x"
+
+    async def receive() -> Message:
+        await anyio.sleep(0.1)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        nonlocal sent
+        sent += 1
+
+    with anyio.fail_after(5):
+        await EventSourceResponse(events())(build_scope("/"), receive, send)
+    assert sent > 1
