@@ -6,6 +6,7 @@ Exception
    x RequestBodyTooLarge      a request body over its limit: 413
    x MultiPartException       a form that is malformed or over a limit: 400
    x TooManyTasks             an application task beyond what may run and wait: 503
+   x ChannelsUnavailable      an event could not be published in time: 503
  x WebSocketException         a WebSocket close with a code
    x UnexpectedFrame          a text frame came where a binary one was wanted, or the reverse: 1003
    x WebSocketJSONDecodeError a frame that is not JSON: 1007 (also a `json.JSONDecodeError`)
@@ -14,7 +15,6 @@ Exception
  x NoMatchFound               no route has this name and these parameters
  x MalformedRangeHeader       a `Range` field that names no range: 400
  x RangeNotSatisfiable        a `Range` field whose ranges lie beyond the end: 416
- x ChannelsUnavailable        an event could not be published in time
 RuntimeError
  x MissingMiddleware          what a middleware provides is read without it (also an `AssertionError`)
  x WebSocketDisconnected      a WebSocket is used before it is open or after its end
@@ -131,6 +131,20 @@ class TooManyTasks(HTTPException):
         )
 
 
+class ChannelsUnavailable(HTTPException):
+    """An event could not be published in time: answered with 503 unless it is caught.
+
+    Perhaps some get it, perhaps nobody. Args: why; the client is not told.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(503, headers={"Retry-After": "5"})
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 class WebSocketException(Exception):
     """Close the WebSocket with `code` (RFC 6455 section 7.4) and `reason`."""
 
@@ -215,10 +229,6 @@ class RangeNotSatisfiable(Exception):
     def __init__(self, max_size: int) -> None:
         super().__init__(max_size)
         self.max_size = max_size
-
-
-class ChannelsUnavailable(Exception):
-    """An event could not be published in time. Perhaps some get it, perhaps nobody."""
 
 
 class StarletteDeprecationWarning(UserWarning):

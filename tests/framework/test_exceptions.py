@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from framework.applications import App
 from framework.exceptions import (
+    ChannelsUnavailable,
     HTTPException,
     JSONDecodeError,
     NoMatchFound,
@@ -14,6 +16,10 @@ from framework.exceptions import (
     WebSocketDisconnect,
     WebSocketException,
 )
+from framework.requests import Request
+from framework.responses import Response
+from framework.routing import Route
+from framework.testclient import TestClient
 
 
 @pytest.mark.parametrize(
@@ -80,3 +86,14 @@ def test_a_disconnect_has_a_code_and_a_reason() -> None:
 def test_a_name_without_a_route_is_named_with_its_parameters() -> None:
     text = str(NoMatchFound("user", {"id": 1, "page": 2}))
     assert text == 'No route exists for name "user" and params "id, page".'
+
+
+def test_an_event_that_cannot_be_published_is_a_503_with_the_time_to_come_back() -> None:
+    async def publish(request: Request) -> Response:
+        raise ChannelsUnavailable("Redis at 10.0.0.7 did not take the event")
+
+    response = TestClient(App(routes=[Route("/", publish)])).get("/")
+
+    assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+    assert "Redis" not in response.text
+    assert str(ChannelsUnavailable("why")) == "why"
