@@ -13,13 +13,13 @@ from pathlib import Path
 
 from app import __version__
 from app.settings import SettingsError, load_settings
+from deploy.packages import find_missing
 from framework.observability.logging import configure_logging
 from framework.server.announcement import Announcement, build_url
 from framework.server.cpus import default_workers
 from framework.server.hooks import build_master_hooks
 from framework.server.http.limits import HttpLimits
 from framework.server.logger import GunicornLogger
-from framework.server.preflight import find_missing_package
 from framework.server.worker import SlipwayWorker
 
 try:
@@ -30,7 +30,7 @@ except SettingsError as exc:
 
 configure_logging(level=_settings.log_level, format=_settings.log_format)
 
-if (_problem := find_missing_package(_settings.http)) is not None:
+if (_problem := find_missing(_settings)) is not None:
     raise SystemExit(_problem)
 
 _url = build_url(_settings.host, _settings.port)

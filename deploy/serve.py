@@ -2,7 +2,7 @@
 
     python -m deploy.serve
 
-A wrong setting or a taken port ends it with one line and status 1. gunicorn alone would try a taken
+A wrong setting, a missing package or a taken port ends it with one line and status 1. gunicorn alone would try a taken
 port for five seconds, and fail with a traceback where a variable that it reads itself is no number.
 """
 
@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 from app.settings import Settings, SettingsError, load_settings
+from deploy.packages import find_missing
 from framework.server.preflight import (
     find_bind_problem,
-    find_missing_package,
     find_socket_problem,
     is_socket_activated,
 )
@@ -23,13 +23,18 @@ from framework.server.preflight import (
 
 def find_problem(settings: Settings) -> str | None:
     """Return what will keep the service from starting, as one line with the remedy."""
-    problem = find_missing_package(settings.http)
+    ports = {settings.port, settings.metrics_port, settings.jobs_metrics_port}
+    problem = find_missing(settings)
     if problem is None and not is_socket_activated():
         problem = (
             find_socket_problem(settings.uds, setting="UDS")
             if settings.uds
             else find_bind_problem(
-                settings.host, settings.port, host_setting="HOST", port_setting="PORT"
+                settings.host,
+                settings.port,
+                host_setting="HOST",
+                port_setting="PORT",
+                reserved=ports,
             )
         )
     if problem is None and settings.metrics_port:
@@ -38,6 +43,7 @@ def find_problem(settings: Settings) -> str | None:
             settings.metrics_port,
             host_setting="METRICS_HOST",
             port_setting="METRICS_PORT",
+            reserved=ports,
         )
     return problem
 

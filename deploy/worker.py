@@ -12,14 +12,18 @@ from pathlib import Path
 
 from anyio.from_thread import start_blocking_portal
 
+from app.jobs.engine import JobsDatabaseError
 from app.jobs.metrics import WorkerPlace
 from app.jobs.worker import JobWorker
 from app.settings import Settings, SettingsError, load_settings
 from app.system.facts import build_facts
 from app.tracing import send_spans
 from app.work import JOBS
-from framework.observability.logging import configure_logging
+from deploy.packages import find_missing_for_spans
+from framework.observability.logging import configure_logging, get_logger
 from framework.observability.metrics import set_build_info
+
+_log = get_logger("deploy.worker")  # __name__ is "__main__" as a process
 
 
 def main() -> None:
@@ -29,6 +33,8 @@ def main() -> None:
         settings = load_settings()
     except SettingsError as exc:
         raise SystemExit(str(exc)) from None
+    if (problem := find_missing_for_spans(settings)) is not None:
+        raise SystemExit(problem)
     configure_logging(level=settings.log_level, format=settings.log_format)
     build = build_facts(settings)
     set_build_info(version=build.version, revision=build.revision)
@@ -40,6 +46,14 @@ def main() -> None:
         place=_choose_place(settings),
         has_spans=bool(settings.otlp_endpoint),
     )
+    try:
+        _run(worker, settings)
+    except JobsDatabaseError as exc:
+        _log.critical(f"JOBS_URL cannot be used: {exc}; start the database, or correct JOBS_URL")
+        raise SystemExit(1) from None
+
+
+def _run(worker: JobWorker, settings: Settings) -> None:
     if not settings.otlp_endpoint:
         worker.run()
         return

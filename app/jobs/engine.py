@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dbos import DBOS, DBOSPortableJSONSerializer
+from sqlalchemy.exc import SQLAlchemyError
 
 from framework.observability.metrics import publish_statistics
 
@@ -45,6 +46,29 @@ _SQLITE: Final = "sqlite:///"
 _library_logger = logging.getLogger("dbos")
 _library_logger.addHandler(logging.NullHandler())
 _library_logger.setLevel(logging.WARNING)
+
+
+class JobsDatabaseError(Exception):
+    """The database cannot be used; the text is one line that says why, without a password."""
+
+
+@contextmanager
+def tell_unusable() -> Iterator[None]:
+    """Raise `JobsDatabaseError` for whatever a database that cannot be used raises.
+
+    Raises:
+        JobsDatabaseError: it is away, refuses this user, or the URL is none.
+    """
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error, OSError) as exc:
+        # The first line of the driver: the rest has the statement and its parameters.
+        reason = str(getattr(exc, "orig", exc)).partition("\n")[0]
+        raise JobsDatabaseError(reason) from exc
+    except ValueError:
+        # Without its text and its cause, which have the part of the URL that was not understood.
+        reason = "it is no URL (special characters of a password are written as %2F)"
+        raise JobsDatabaseError(reason) from None
 
 
 def find_file(url: str) -> Path | None:

@@ -11,7 +11,15 @@ from typing import Any, Final
 
 from dbos import DBOS, DBOSClient, DBOSConfig, WorkflowStatus
 
-from app.jobs.engine import NAME, QUEUE, SERIALIZER, VERSION, prepare, publish_pool
+from app.jobs.engine import (
+    NAME,
+    QUEUE,
+    SERIALIZER,
+    VERSION,
+    prepare,
+    publish_pool,
+    tell_unusable,
+)
 from app.jobs.metrics import WorkerPlace
 from app.jobs.slots import MAX_WORKERS, Slots, borrow, claim_slot, open_slots
 from framework.observability.logging import get_logger
@@ -82,14 +90,16 @@ class JobWorker:
         """Execute jobs until SIGTERM or SIGINT.
 
         Raises:
-            Exception: the database is away; whoever started this process starts it again.
+            JobsDatabaseError: the database cannot be used.
+            Exception: it is away later; whoever started this process starts it again.
         """
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        prepare(self._url)
-        slots = open_slots(self._url)
-        slot = claim_slot(slots)
+        with tell_unusable():
+            prepare(self._url)
+            slots = open_slots(self._url)
+            slot = claim_slot(slots)
         name = f"{_PREFIX}{slot}"
         if self._place is not None:
             self._place.start(slot, slots)

@@ -30,7 +30,8 @@ try:
 except ImportError as exc:
     raise ImportError(
         "OpenTelemetryMiddleware needs OpenTelemetry, which is not installed: run "
-        "`pip install opentelemetry-sdk opentelemetry-instrumentation-asgi` (the extra `otel`)"
+        "`pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http "
+        "opentelemetry-instrumentation-asgi` (the extra `otel`)"
     ) from exc
 
 __all__ = ["OpenTelemetryMiddleware"]

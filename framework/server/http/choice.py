@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from framework.server.http.limits import HttpLimits
 from framework.server.http.protocol import HardenedHttpProtocol
-from framework.server.preflight import find_missing_package
+from framework.server.preflight import find_missing_packages
 
 __all__ = ["HTTPTOOLS", "ZTTP", "HttpParser", "choose_protocol"]
 
@@ -31,7 +31,7 @@ def choose_protocol(parser: HttpParser, limits: HttpLimits) -> Callable[..., Any
         ImportError: the package is not installed; nothing else is taken in its place.
     """
     if parser == ZTTP:
-        if (problem := find_missing_package(ZTTP)) is not None:
+        if (problem := find_missing_packages("HTTP=zttp", {ZTTP: ZTTP}, load=True)) is not None:
             raise ImportError(problem)
         # Loaded only here: the package may be missing.
         module: Any = importlib.import_module(_ZTTP_MODULE)

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
 from framework.server.preflight import (
     find_bind_problem,
-    find_missing_package,
+    find_missing_packages,
     find_socket_problem,
     is_socket_activated,
 )
@@ -42,6 +44,43 @@ def test_a_taken_port_names_another(host: str) -> None:
     assert problem is not None
     assert problem.startswith(f"port {port} on 127.0.0.1 is taken: stop the process")
     assert "PORT=" in problem
+
+
+def test_the_port_that_is_named_is_free_and_no_other_setting_has_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        reserved = range(port + 1, port + 10)
+        problem = find_bind_problem(
+            "127.0.0.1", port, host_setting="HOST", port_setting="PORT", reserved=reserved
+        )
+    assert problem is not None
+    [named] = re.findall(r"PORT=(\d+)", problem)
+    assert int(named) >= port + 10
+    assert find("127.0.0.1", int(named)) is None
+
+
+def test_a_port_that_is_taken_is_not_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as first:
+        port = first.getsockname()[1]
+        with socket.socket() as second:
+            try:
+                second.bind(("127.0.0.1", port + 1))
+                second.listen(1)
+            except (OSError, OverflowError):
+                pytest.skip("somebody else has the next port, or there is none")
+            problem = find("127.0.0.1", port)
+    assert problem is not None
+    assert not problem.endswith(f"PORT={port + 1}")
+
+
+def test_where_no_port_is_free_none_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        problem = find_bind_problem(
+            "127.0.0.1", port, host_setting="HOST", port_setting="PORT", reserved=range(65536)
+        )
+    assert problem is not None
+    assert problem.endswith("or choose another port with PORT")
 
 
 def test_a_foreign_address_and_an_unknown_name_say_what_to_use() -> None:
@@ -93,10 +132,19 @@ def test_a_unix_socket_that_cannot_be_made_says_what_to_do(place: Path) -> None:
     assert "make the folder" in problem
 
 
-def test_a_package_that_cannot_be_imported_is_named_with_its_command() -> None:
-    assert find_missing_package("httptools") is None
-    assert find_missing_package("no_such_parser") == (
-        "HTTP=no_such_parser needs the package no_such_parser: pip install no_such_parser"
+@pytest.mark.parametrize("load", [True, False])
+def test_packages_that_are_missing_are_named_with_the_command(*, load: bool) -> None:
+    def find_missing(modules: dict[str, str]) -> str | None:
+        return find_missing_packages("HTTP=x", modules, load=load)
+
+    assert find_missing({"httptools": "httptools", "importlib.metadata": "python"}) is None
+    pip = f"{sys.executable} -m pip install"
+    assert find_missing({"httptools": "httptools", "no_such": "such==1"}) == (
+        f"HTTP=x needs a package that is not installed: run {pip} such==1"
+    )
+    # The shell must not take `>` for a redirection.
+    assert find_missing({"no_such": "such>=1", "no.such.child": "child"}) == (
+        f"HTTP=x needs packages that are not installed: run {pip} 'such>=1' child"
     )
 
 
