@@ -83,7 +83,7 @@ class Settings:
         "HTTP",
         "httptools",
         choice("httptools", "zttp"),
-        "What reads HTTP. zttp is an experiment that also speaks HTTP/2.",
+        "What reads HTTP. zttp is an experiment that also speaks HTTP/2; it needs the extra `zttp`.",
     )
     web_concurrency: int | None = _setting(
         "WEB_CONCURRENCY",
@@ -118,7 +118,7 @@ class Settings:
         "",
         ENDPOINT,
         "Collector that gets the spans of requests over OTLP/HTTP; the other variables of "
-        "OpenTelemetry apply, too.",
+        "OpenTelemetry apply, too. Needs the extra `otel`.",
         shown="none",
     )
     grafana_url: str = _setting(
@@ -188,7 +188,8 @@ class Settings:
         "STOP_GRACE_PERIOD",
         35,
         SECONDS,
-        "How long compose, Kubernetes or systemd wait after a stop was asked for, before they kill.",
+        "How long compose, Kubernetes or systemd wait after a stop was asked for, before they kill. "
+        "Only compared with `GRACEFUL_TIMEOUT`: change it there, too (compose: `stop_grace_period`).",
     )
     drain_seconds: float = _setting(
         "DRAIN_SECONDS",
@@ -234,7 +235,8 @@ class Settings:
         "MAX_REQUESTS_JITTER",
         4_000,
         number(0, 1_000_000_000),
-        "At most this many more, drawn for each worker, so that not all are replaced at once.",
+        "At most this many more, drawn for each worker, so that not all are replaced at once; at most "
+        "`MAX_REQUESTS` (unless that is 0).",
     )
     max_rss: int = _setting(
         "MAX_RSS",
@@ -297,7 +299,8 @@ class Settings:
         if 0 < self.max_requests < self.max_requests_jitter:
             raise SettingsError(
                 f"MAX_REQUESTS_JITTER={self.max_requests_jitter} is not allowed with "
-                f"MAX_REQUESTS={self.max_requests}: use at most {self.max_requests}"
+                f"MAX_REQUESTS={self.max_requests}: set MAX_REQUESTS_JITTER to at most "
+                f"{self.max_requests}, or MAX_REQUESTS to at least {self.max_requests_jitter}"
             )
         if (
             self.port == self.metrics_port
@@ -307,6 +310,13 @@ class Settings:
             raise SettingsError(
                 f"METRICS_PORT={self.metrics_port} is not allowed with PORT={self.port}: "
                 "use another METRICS_PORT, or 0 to turn metrics off"
+            )
+        # Both are on METRICS_HOST.
+        if self.metrics_port == self.jobs_metrics_port != 0:
+            raise SettingsError(
+                f"JOBS_METRICS_PORT={self.jobs_metrics_port} is not allowed with "
+                f"METRICS_PORT={self.metrics_port}: use another JOBS_METRICS_PORT, or 0 to turn "
+                "the metrics of job workers off"
             )
 
     def _refuse_order(self, smaller: str, larger: str, *, may_be_equal: bool = False) -> None:

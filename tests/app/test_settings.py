@@ -192,6 +192,10 @@ SAME_PORT = (
     "METRICS_PORT=9000 is not allowed with PORT=9000: use another METRICS_PORT, or 0 to turn "
     "metrics off"
 )
+SAME_METRICS_PORT = (
+    "JOBS_METRICS_PORT=9000 is not allowed with METRICS_PORT=9000: use another JOBS_METRICS_PORT, or "
+    "0 to turn the metrics of job workers off"
+)
 LONG_GRACE = (
     "GRACEFUL_TIMEOUT=30 is not allowed with WORKER_TIMEOUT=30: use a smaller GRACEFUL_TIMEOUT "
     "or a larger WORKER_TIMEOUT"
@@ -212,7 +216,10 @@ SHORT_KEEPALIVE = (
     "FIRST_BYTE_TIMEOUT=15 is not allowed with KEEPALIVE=14: use a smaller FIRST_BYTE_TIMEOUT "
     "or a larger KEEPALIVE"
 )
-WIDE_JITTER = "MAX_REQUESTS_JITTER=4000 is not allowed with MAX_REQUESTS=100: use at most 100"
+WIDE_JITTER = (
+    "MAX_REQUESTS_JITTER=4000 is not allowed with MAX_REQUESTS=100: set "
+    "MAX_REQUESTS_JITTER to at most 100, or MAX_REQUESTS to at least 4000"
+)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +234,7 @@ WIDE_JITTER = "MAX_REQUESTS_JITTER=4000 is not allowed with MAX_REQUESTS=100: us
         ({"PORT": "9000"}, SAME_PORT),
         ({"PORT": "9000", "HOST": "0.0.0.0"}, SAME_PORT),
         ({"PORT": "9000", "METRICS_HOST": "::"}, SAME_PORT),
+        ({"JOBS_METRICS_PORT": "9000"}, SAME_METRICS_PORT),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(
@@ -250,6 +258,7 @@ def test_settings_that_contradict_each_other_are_refused(
         {"MAX_REQUESTS": "0"},
         {"PORT": "9000", "HOST": "127.0.0.2"},
         {"PORT": "9000", "METRICS_PORT": "0"},
+        {"JOBS_METRICS_PORT": "0", "METRICS_PORT": "0"},
     ],
 )
 def test_settings_at_the_edge_of_a_contradiction_are_allowed(environ: dict[str, str]) -> None:
