@@ -52,15 +52,15 @@ lint: $(VENV)/installed-dev ## check style and formatting
 
 .PHONY: format
 format: $(VENV)/installed-dev ## repair style and formatting
-	@$(PY) -m ruff check --quiet --fix .
-	@$(PY) -m ruff format --quiet .
+	@status=0; $(PY) -m ruff check --quiet --fix . || status=$$?; \
+		$(PY) -m ruff format --quiet . && exit $$status
 
 .PHONY: type
 type: $(VENV)/installed-dev ## check types
 	@$(PY) -m mypy
 
 .PHONY: bench
-bench: $(VENV)/installed-dev ## compare with other frameworks: dispatch, or ARGS=core, ARGS=server
+bench: $(VENV)/installed-dev ## compare with other frameworks: dispatch, or ARGS=core, server, channels, sockets, scrapes
 	@$(PY) -m load.bench $(ARGS)
 
 .PHONY: load
