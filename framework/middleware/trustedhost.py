@@ -22,6 +22,9 @@ ENFORCE_DOMAIN_WILDCARD: Final = "Domain wildcard patterns must be like '*.examp
 # What may stand in front of a wildcard's domain: names in the sense of DNS, not all that a URL allows.
 _SUBDOMAINS = re.compile(r"[a-z0-9_\-]+(?:\.[a-z0-9_\-]+)*", re.ASCII)
 
+# Of so many hosts each process says once that they are refused; a scanner tries very many.
+_MAX_NAMED_HOSTS: Final = 10
+
 _logger = logging.getLogger(__name__)
 
 
@@ -29,7 +32,8 @@ class TrustedHostMiddleware:
     """Answer requests for unknown hosts with 400, so that no link or cache entry is made of them.
 
     So are requests with a missing or malformed `Host`, or with two of them. Case and port do not count,
-    and the text forms of an IPv6 address are one. A WebSocket handshake is refused likewise.
+    and the text forms of an IPv6 address are one. A WebSocket handshake is refused likewise. The first
+    hosts that are refused are named in the log, once each.
 
     Args:
         allowed_hosts: hosts without port, IPv6 addresses in brackets; `*.example.com` for all hosts
@@ -69,6 +73,7 @@ class TrustedHostMiddleware:
         self._hosts = frozenset(self.allowed_hosts) - wildcards
         # As they stand in a `Host` field: with the dot in front.
         self._domains = tuple(pattern[1:] for pattern in wildcards)
+        self._named: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -91,7 +96,17 @@ class TrustedHostMiddleware:
             url = URL(scope=scope).replace(netloc="www." + parsed.authority)
             await answer(RedirectResponse(url), scope, receive, send)
         else:
+            self._name(host)
             await refuse_host(scope, receive, send)
+
+    def _name(self, host: str) -> None:
+        if host not in self._named and len(self._named) < _MAX_NAMED_HOSTS:
+            self._named.add(host)
+            _logger.warning(
+                "Requests for the host %r are refused with 400: if it is a name of this service, add it "
+                "to allowed_hosts (the setting ALLOWED_HOSTS of the service)",
+                host,
+            )
 
     def _is_subdomain(self, host: str) -> bool:
         return any(

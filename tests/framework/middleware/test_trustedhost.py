@@ -204,3 +204,19 @@ async def test_private_hosts_alone_are_a_list() -> None:
         build_scope("/", "GET", ("host", "example.com")),
     )
     assert channel.status == 400
+
+
+async def test_a_host_that_is_refused_is_named_once_in_the_log_and_not_all_of_a_scanner(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = TrustedHostMiddleware(endpoint, HOSTS)
+    for host in (
+        "shop.example",
+        "SHOP.example:80",
+        "example.com",
+        *map("h{}.example".format, range(50)),
+    ):
+        await call(app, build_scope("/", "GET", ("host", host)))
+    assert "'shop.example'" in caplog.messages[0]
+    assert "add it to allowed_hosts" in caplog.messages[0]
+    assert len(caplog.messages) == len(set(caplog.messages)) == 10
