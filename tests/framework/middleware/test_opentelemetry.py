@@ -285,5 +285,6 @@ def test_without_the_packages_the_command_that_installs_them_is_named() -> None:
     )
     assert (
         "ImportError: OpenTelemetryMiddleware needs OpenTelemetry, which is not installed: run "
-        "`pip install opentelemetry-sdk opentelemetry-instrumentation-asgi`"
+        "`pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http "
+        "opentelemetry-instrumentation-asgi`"
     ) in run_python(code).stderr
