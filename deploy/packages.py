@@ -1,4 +1,4 @@
-"""The packages that some settings need. Those of the extras in `pyproject.toml` are not in the lock."""
+"""The packages that some settings need. Extras are not in `requirements.lock`."""
 
 from __future__ import annotations
 
