@@ -35,12 +35,12 @@ def find_framework_to_app(source: Source) -> Iterator[Violation]:
 
 
 def find_slice_crossings(source: Source, modules: frozenset[str]) -> Iterator[Violation]:
-    """A slice of the app imports no other slice; only the composition roots see them."""
+    """A slice imports no other slice, durable jobs apart; only the composition roots see them."""
     if source.package != "app" or source.module in COMPOSITION_ROOTS:
         return
     own = find_slice(source.module, modules)
     for item, target in edges(source, modules):
-        other = find_slice(target, modules)
+        other = None if target in listing.JOBS else find_slice(target, modules)
         if other is not None and other != own:
             yield source.violation(
                 item.line,

@@ -1,12 +1,14 @@
 """The order of the house as data: a module imports only modules listed above it.
 
 An entry is a module name, or a package followed by `.*` for all of its modules (their order among
-each other is free, as long as no cycle appears). A package whose modules are listed one by one
-comes after them: its `__init__` is the façade over them.
+each other is free, as long as no cycle appears). `app.*.jobs` is the module `jobs` of any slice.
+A package whose modules are listed one by one comes after them: its `__init__` is the façade over
+them.
 """
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Final
 
 LEAVES: Final = (
@@ -90,11 +92,19 @@ BESIDE: Final = (
     "framework.observability.*",
     "framework.server.*",
 )
+# What every slice may use of durable jobs.
+JOBS: Final = (
+    "app.jobs.definition",
+    "app.jobs.engine",
+    "app.jobs.states",
+    "app.jobs.store",
+)
 APP: Final = (
     "app",
     "app.setting_rules",
     "app.settings",
     "app.problems",
+    *JOBS,
     "app.*",
     "app.main",
     "app.work",
@@ -132,6 +142,8 @@ REQUIREMENTS: Final = {
     "app.problems": frozenset({"msgspec"}),
     "app.main": frozenset({"anyio", "msgspec", "structlog"}),
     "app.jobs.*": frozenset({"dbos", "msgspec", "sqlalchemy"}),
+    # The durable jobs of a slice; apart, as web workers do not load the library.
+    "app.*.jobs": frozenset({"anyio", "dbos", "msgspec", "prometheus_client", "structlog"}),
     "app.*": frozenset({"anyio", "msgspec", "prometheus_client", "structlog"}),
 }
 OTHER_FRAMEWORKS: Final = frozenset({"starlette", "fastapi", "litestar", "blacksheep", "falcon"})
@@ -154,7 +166,7 @@ def find_rank(module: str) -> int | None:
 def is_covered(module: str, entry: str) -> bool:
     """Say whether a listing entry names this module."""
     if not entry.endswith(".*"):
-        return module == entry
+        return fnmatchcase(module, entry)
     package = entry.removesuffix(".*")
     return module == package or module.startswith(package + ".")
 

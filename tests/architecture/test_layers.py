@@ -53,6 +53,9 @@ BROKEN = [
     ("framework.server.worker", "import app", "the framework imports app"),
     ("app.hello.routes", "from app.system import routes", "imports slice app.system"),
     ("app.settings", "import app.hello.routes", "imports slice app.hello"),
+    ("app.hello.jobs", "from app.jobs.worker import JobWorker", "imports slice app.jobs"),
+    ("app.hello.routes", "import dbos", "imports dbos"),
+    ("app.problems", "from app.jobs.store import Jobs", "app.jobs.store, which is not listed"),
     ("framework.middleware.cors", "from framework.routing import Route", "middleware imports"),
     ("framework.middleware.cors", "from framework import routing", "middleware imports"),
     ("framework.testclient.client", "from framework.requests import Request", "may use L0"),
@@ -83,6 +86,13 @@ HOUSE = frozenset(
         "app.system.routes",
         "app.hello",
         "app.hello.routes",
+        "app.hello.jobs",
+        "app.jobs",
+        "app.jobs.definition",
+        "app.jobs.engine",
+        "app.jobs.states",
+        "app.jobs.store",
+        "app.jobs.worker",
     }
 )
 
@@ -107,6 +117,9 @@ def test_a_forbidden_import_is_reported_with_file_and_line(
         ("framework.testclient.client", "import httpx2\nfrom framework.types import Scope\n"),
         ("framework.server.worker", "from uvicorn_worker import UvicornWorker\n"),
         ("app.hello.routes", "from app.settings import Settings\nfrom app.hello import routes\n"),
+        ("app.hello.jobs", "import dbos\nfrom app.jobs.definition import job\n"),
+        ("app.hello.jobs", "from app.jobs.engine import PROGRESS\n"),
+        ("app.hello.routes", "import app.jobs.states\nfrom app.jobs.store import Jobs\n"),
         ("app.main", "from app.hello import routes\nfrom app.system import routes as more\n"),
         ("framework.requests", "from framework import __version__\n"),
         ("framework.types", "if TYPE_CHECKING:\n    from framework.requests import Request\n"),
