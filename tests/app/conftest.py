@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -30,8 +31,14 @@ def _new_life() -> Iterator[None]:
 
 
 @pytest.fixture
-def settings() -> Settings:
-    return Settings(service_name="Testing", git_revision="3f9c1ab", max_body_bytes=1000)
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        service_name="Testing",
+        git_revision="3f9c1ab",
+        max_body_bytes=1000,
+        # A test that enqueues a job must not leave it for the service.
+        jobs_url=f"sqlite:///{tmp_path / 'jobs.sqlite'}",
+    )
 
 
 @pytest.fixture
