@@ -80,8 +80,8 @@ def test_an_unknown_path_is_a_problem(client: TestClient) -> None:
     assert_problem(response, 404, "Not Found", "There is nothing at this path.")
 
 
-def test_a_wrong_method_is_a_problem_that_names_the_right_ones(client: TestClient) -> None:
-    response = client.delete("/hello")
+def test_a_wrong_method_is_a_problem_that_names_the_right_ones(orders: TestClient) -> None:
+    response = orders.delete("/orders")
 
     assert_problem(response, 405, "Method Not Allowed", "This resource answers to POST.")
     assert response.headers["allow"] == "POST"

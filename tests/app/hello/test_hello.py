@@ -90,6 +90,10 @@ def test_every_greeting_is_counted_and_no_refusal_is(client: TestClient) -> None
     assert count_greetings("fr") == french + 1
 
 
+def test_the_landing_page_links_to_the_example(client: TestClient) -> None:
+    assert 'href="/hello/world"' in client.get("/").text
+
+
 def test_the_slice_stays_short_enough_to_copy() -> None:
     folder = Path(app.hello.__file__).parent
     lines = [line for file in folder.rglob("*.py") for line in file.read_text().splitlines()]
