@@ -45,7 +45,10 @@ def create_app(settings: Settings) -> App:
     channels = Channels(build_channels_url(settings))
     publish_statistics("channels", channels.statistics, counters=CHANNEL_COUNTERS)
     system = SystemEndpoints(settings, examples=("/hello/world",))
-    routes: list[BaseRoute] = [*system.routes, *hello_routes]
+    routes: list[BaseRoute] = [
+        *system.routes,
+        *hello_routes,
+    ]
     if settings.debug or settings.demo:
         live = LiveEndpoints(
             channels=channels,
