@@ -19,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from app.settings import DEFAULT_SERVICE_NAME
+
 ROOT: Final = Path(__file__).parents[2]
 GUNICORN: Final = (
     sys.executable,
@@ -27,6 +29,9 @@ GUNICORN: Final = (
     "deploy/gunicorn.conf.py",
 )
 SERVE: Final = (sys.executable, "-m", "deploy.serve")
+
+# How the folders of a service in memory begin, as `app.places` names them.
+FOLDER_PREFIX: Final = re.sub(r"[^A-Za-z0-9.-]+", "_", DEFAULT_SERVICE_NAME)
 
 _PATIENCE_SECONDS: Final = 15.0
 
@@ -106,7 +111,7 @@ class Service:
             os.kill(pid, signal.SIGKILL)
         # A kill leaves what the service keeps in memory, and channels outlive every end.
         for pattern in self._places:
-            for folder in Path("/dev/shm").glob(f"slipway-{pattern}-{os.getuid()}"):
+            for folder in Path("/dev/shm").glob(f"{FOLDER_PREFIX}-{pattern}-{os.getuid()}"):
                 shutil.rmtree(folder, ignore_errors=True)
         if exc is not None:
             sys.stderr.write(self.output)
@@ -118,7 +123,7 @@ class Service:
     @property
     def run_directory(self) -> Path:
         """Where the master keeps metrics files while it runs; Linux only."""
-        return Path("/dev/shm") / f"slipway-127.0.0.1-{self.port}-{os.getuid()}"
+        return Path("/dev/shm") / f"{FOLDER_PREFIX}-127.0.0.1-{self.port}-{os.getuid()}"
 
     @property
     def output(self) -> str:

@@ -210,8 +210,8 @@ def test_probes_that_succeed_can_be_left_out(tmp_path: Path) -> None:
         service.wait_until_up()
         assert service.get("/livez")[0] == 200
         assert service.get("/readyz")[0] == 200
-        assert service.get("/hello/world")[0] == 200
-        wait_for_line(service, event="request", path="/hello/world")
+        assert service.get("/version")[0] == 200
+        wait_for_line(service, event="request", path="/version")
         assert len(lines_of(service, event="request")) == 1
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from app.settings import DEFAULT_SERVICE_NAME
 from tests.e2e.service import Service, find_free_port, wait_for
 
 GUNICORN = (sys.executable, "-m", "gunicorn")
@@ -53,11 +54,11 @@ def test_the_service_runs_on(name: str, tmp_path: Path) -> None:
                 return False
 
         wait_for(is_up, "the service is ready")
-        status, answer = get("/hello/world")
+        status, answer = get("/version")
         assert status == 200
-        assert "world" in json.dumps(answer)
+        assert answer["name"] == DEFAULT_SERVICE_NAME
         assert get("/nowhere")[0] == 404
-        wait_for(lambda: "/hello/world" in service.output, "the access line")
+        wait_for(lambda: "/version" in service.output, "the access line")
         service.signal(signal.SIGTERM)
         service.wait()
         assert "Traceback" not in service.output

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.service import ROOT, SERVE, Service, find_free_port, wait_for
+import app
+from app.settings import DEFAULT_SERVICE_NAME
+from tests.e2e.service import FOLDER_PREFIX, ROOT, SERVE, Service, find_free_port, wait_for
 
 FROM_ANYWHERE = """
 import os
@@ -86,7 +88,7 @@ def test_the_exporter_understands_the_settings_as_the_service_does(tmp_path: Pat
 
 def test_a_run_directory_of_others_is_one_line(tmp_path: Path) -> None:
     port = find_free_port()
-    name = f"slipway-127.0.0.1-{port}-{os.getuid()}"
+    name = f"{FOLDER_PREFIX}-127.0.0.1-{port}-{os.getuid()}"
     folder = Path("/dev/shm") / name
     folder.mkdir(mode=0o755)
     try:
@@ -109,15 +111,15 @@ def test_plain_uvicorn_writes_each_access_line_once(tmp_path: Path) -> None:
     command = (sys.executable, "-m", "uvicorn", "app.main:app", f"--port={port}")
     with Service(tmp_path, command, {"WEB_CONCURRENCY": "1"}) as service:
         wait_for(lambda: "Uvicorn running" in service.output, "the process is up")
-        assert service.get("/hello/world", port=port)[0] == 200
-        wait_for(lambda: "/hello/world" in service.output, "the access line")
+        assert service.get("/version", port=port)[0] == 200
+        wait_for(lambda: "/version" in service.output, "the access line")
         service.signal(signal.SIGTERM)
         service.wait()
-        assert service.output.count("/hello/world") == 1
+        assert service.output.count('"path":"/version"') == 1
 
 
 def test_every_line_is_json_from_start_to_stop(service: Service) -> None:
-    service.get("/hello/world")
+    service.get("/version")
     service.get("/nowhere")
     service.signal(signal.SIGHUP)
     wait_for(lambda: service.count("Finished server process") == 2, "the reload is over")
@@ -127,7 +129,7 @@ def test_every_line_is_json_from_start_to_stop(service: Service) -> None:
         assert {"timestamp", "level", "logger", "event", "pid"} <= event.keys()
     loggers = {event["logger"] for event in service.events}
     assert {"gunicorn.error", "uvicorn.error", "framework.server"} <= loggers
-    assert sum("/hello/world" in event.values() for event in service.events) == 1
+    assert sum("/version" in event.values() for event in service.events) == 1
     assert "uvicorn.access" not in loggers
     assert "gunicorn.access" not in loggers
 
@@ -135,7 +137,7 @@ def test_every_line_is_json_from_start_to_stop(service: Service) -> None:
 def test_on_a_console_the_links_are_lines_of_text(tmp_path: Path) -> None:
     with Service(tmp_path, SERVE, {"LOG_FORMAT": "console"}) as service:
         service.wait_until_up()
-        assert "slipway 0.1.0 is up, 2 workers\n" in service.output
+        assert f"{DEFAULT_SERVICE_NAME} {app.__version__} is up, 2 workers\n" in service.output
         assert f"     page  http://127.0.0.1:{service.port}/\n" in service.output
         assert f"  metrics  http://127.0.0.1:{service.metrics_port}/metrics\n" in service.output
 
@@ -195,9 +197,9 @@ def test_dev_serves_is_ready_and_writes_each_access_line_once(tmp_path: Path) ->
         wait_for(lambda: "Application startup complete" in service.output, "the process is up")
         assert service.get("/readyz")[0] == 200
         assert service.get("/metrics", port=service.metrics_port)[0] == 200
-        assert service.get("/hello/world")[0] == 200
-        wait_for(lambda: "/hello/world" in service.output, "the access line")
-        assert service.output.count("/hello/world") == 1
+        assert service.get("/version")[0] == 200
+        wait_for(lambda: "/version" in service.output, "the access line")
+        assert service.output.count('"path":"/version"') == 1
         service.signal(signal.SIGINT)
         assert service.wait() == 0
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.settings import DEFAULT_SERVICE_NAME
 from tests.e2e.collector import Collector
 from tests.e2e.service import GUNICORN, ROOT, Service, wait_for
 from tests.e2e.test_jobs import run_site
@@ -60,7 +61,7 @@ def test_a_span_of_each_request_reaches_the_collector_and_the_log_has_its_ids(
     assert parents == {"/hello/world": PARENT_ID, "/hello/moon": "", "/hello/last": ""}
     assert "secret" not in str(spans)
     resource = collector.resources[0]
-    assert resource["service.name"] == "slipway"
+    assert resource["service.name"] == DEFAULT_SERVICE_NAME
     assert resource["deployment.environment"] == "test"
     assert resource["worker.slot"] in {"0", "1"}
 
@@ -128,7 +129,7 @@ def test_a_job_worker_sends_the_spans_of_its_jobs(tmp_path: Path) -> None:
     steps = [span for span in spans if span.name.endswith("take_step")]
     assert {span.trace_id for span in steps} == {job.trace_id}
     assert len(steps) == 2
-    assert collector.resources[0]["service.name"] == "slipway"
+    assert collector.resources[0]["service.name"] == DEFAULT_SERVICE_NAME
 
 
 SPY = """
