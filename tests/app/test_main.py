@@ -52,8 +52,9 @@ def test_every_method_of_a_path_and_every_name_is_given_once() -> None:
     places = [(method, route.path) for route in routes for method in route.methods or ("*",)]
     names = [route.name for route in routes]
 
-    assert [place for place in places if places.count(place) > 1] == []
-    assert [name for name in names if names.count(name) > 1] == []
+    assert [place for place in places if places.count(place) > 1] == []  # the first one answers
+    twice = {name for name in names if names.count(name) > 1}
+    assert not twice, f"`url_path_for` finds the first of {twice}: give `Route(..., name=...)`"
 
 
 def test_debug_shows_the_failure_and_nothing_else_does(client_factory: ClientFactory) -> None:
