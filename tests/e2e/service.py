@@ -76,7 +76,7 @@ class Service:
         self.folder = folder
         self._places = [f"*-{self.port}", f"*-{self.port}-channels", f"*-{self.port}-live"]
         if env is not None and "UDS" in env:
-            self._places.append(re.sub(r"[^A-Za-z0-9.-]+", "_", env["UDS"]))
+            self._places.append(re.sub(r"[^A-Za-z0-9.-]+", "_", env["UDS"]) + "*")
         self.answered = 0
         self._output = folder / "output.txt"
         with self._output.open("wb") as output:

@@ -179,7 +179,7 @@ def test_a_tool_that_does_not_answer_is_said_to(
 def test_every_link_leads_somewhere(page: Page, address: str) -> None:
     page.visit(address)
     links = page.evaluate("[...document.querySelectorAll('a')].map(link => link.href)")
-    assert len(links) == 6
+    assert len(links) >= 5  # and those of the example, as long as there is one
 
     for link in links:
         assert page.visit(link)["status"] == 200, link

@@ -98,7 +98,7 @@ def test_a_collector_that_is_away_disturbs_nobody(tmp_path: Path) -> None:
     }
     with Service(tmp_path, GUNICORN, env) as service:
         service.wait_until_up()
-        assert all(get(service.port, "/hello/world") == 200 for _ in range(20))
+        assert all(get(service.port, "/version") == 200 for _ in range(20))
         service.signal(signal.SIGTERM)
         assert service.wait() == 0
         assert service.events  # each line is JSON, the complaints of the exporter, too
