@@ -2,8 +2,9 @@
 
     python -m deploy.serve
 
-A wrong setting, a missing package or a taken port ends it with one line and status 1. gunicorn alone would try a taken
-port for five seconds, and fail with a traceback where a variable that it reads itself is no number.
+A wrong setting, a missing package or a taken port ends it with one line and status 1. gunicorn alone
+would try a taken port for five seconds, and fail with a traceback where a variable that it reads itself
+is no number.
 """
 
 from __future__ import annotations
