@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
+import sys
 from collections.abc import Awaitable, Callable
 from types import FunctionType, MethodType
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 def unwrap_partial(func: Any) -> Any:
@@ -30,6 +34,16 @@ def is_async_callable(func: Any) -> TypeGuard[Callable[..., Awaitable[Any]]]:
 def _is_coroutine_function(func: Any) -> bool:
     # Mocks and libraries mark what returns a coroutine; `inspect` knows of that since Python 3.12 only.
     return inspect.iscoroutinefunction(func) or type(getattr(func, "_is_coroutine", None)) is object
+
+
+if sys.version_info >= (3, 12):
+    mark_coroutine_function = inspect.markcoroutinefunction
+else:
+
+    def mark_coroutine_function(func: FunctionT) -> FunctionT:
+        """Mark a function that returns a coroutine as a coroutine function: mocks and wrappers ask."""
+        func._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # noqa: SLF001
+        return func
 
 
 def is_handler_function(endpoint: Any) -> bool:

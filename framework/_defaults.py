@@ -54,6 +54,9 @@ MAX_WATCHED_BODY_BYTES: Final = 1024 * 1024
 # Chunks that a stream which never waits may send before others get their turn.
 CHUNKS_BETWEEN_CHECKPOINTS: Final = 64
 
+# Messages that a WebSocket which never waits may receive, or send, before others get their turn.
+MESSAGES_BETWEEN_CHECKPOINTS: Final = 256
+
 # Ranges in one `Range` field; a field with more is ignored.
 MAX_RANGES: Final = 100
 

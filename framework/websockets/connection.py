@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import anyio
 import anyio.lowlevel
 
+from framework._callables import is_plain, mark_coroutine_function
 from framework._connection import HTTPConnection, StateT
 from framework._defaults import (
-    CHUNKS_BETWEEN_CHECKPOINTS,
+    MESSAGES_BETWEEN_CHECKPOINTS,
     WEBSOCKET_CLOSE_SECONDS,
     WEBSOCKET_SEND_SECONDS,
 )
@@ -27,6 +28,8 @@ from framework.websockets._queue import Overflow
 from framework.websockets._state import WebSocketState
 
 __all__ = ["WebSocket"]
+
+T = TypeVar("T")
 
 _INTERNAL_ERROR = 1011
 _REASON_BYTES = 123
@@ -61,7 +64,7 @@ class WebSocket(HTTPConnection[StateT]):
         self.application_state = _CONNECTING
         # Sending has failed. Nobody here has closed it, so its end is yet to be received.
         self._is_broken = False
-        self._until_checkpoint = CHUNKS_BETWEEN_CHECKPOINTS
+        self._until_checkpoint = MESSAGES_BETWEEN_CHECKPOINTS
 
     @property
     def is_open(self) -> bool:
@@ -79,11 +82,10 @@ class WebSocket(HTTPConnection[StateT]):
             self._until_checkpoint -= 1
             if self._until_checkpoint <= 0:
                 await self._give_turn()  # before: a cancelled one has taken nothing
-            message = await self._receive()
-            if message["type"] == "websocket.disconnect":
-                self.client_state = _DISCONNECTED
-            elif message["type"] != "websocket.receive":
-                frames.refuse_message(message, "websocket.receive", "websocket.disconnect")
+            receive = self._receive  # PERF: as a method CPython 3.11 would look it up slowly
+            message = await receive()
+            if message["type"] != "websocket.receive":
+                self._take_disconnect(message)
             return message
         if self.client_state is _CONNECTING:
             message = await self._receive()
@@ -103,12 +105,13 @@ class WebSocket(HTTPConnection[StateT]):
         """
         kind = message["type"]
         if self.application_state is _CONNECTED:
-            if kind == "websocket.close":
+            if kind != "websocket.send":
+                if kind != "websocket.close":
+                    frames.refuse_message(message, "websocket.send", "websocket.close")
                 self.application_state = _DISCONNECTED
-            elif kind != "websocket.send":
-                frames.refuse_message(message, "websocket.send", "websocket.close")
+            send = self._send  # PERF: as in `receive`
             try:
-                await self._send(message)
+                await send(message)
             except (OSError, RuntimeError) as exc:
                 if not is_end_of_sending(exc):
                     raise
@@ -140,7 +143,7 @@ class WebSocket(HTTPConnection[StateT]):
 
     async def _give_turn(self) -> None:
         """Let others run: neither a client that reads fast nor one that sends much lets us wait."""
-        self._until_checkpoint = CHUNKS_BETWEEN_CHECKPOINTS
+        self._until_checkpoint = MESSAGES_BETWEEN_CHECKPOINTS
         await anyio.lowlevel.checkpoint()
 
     async def accept(
@@ -155,19 +158,21 @@ class WebSocket(HTTPConnection[StateT]):
             {"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers or []}
         )
 
-    async def _receive_frame(self) -> Message:
-        if self.application_state is not _CONNECTED and not self._is_broken:
+    def _take_disconnect(self, message: Message) -> None:
+        if message["type"] != "websocket.disconnect":
+            frames.refuse_message(message, "websocket.receive", "websocket.disconnect")
+        self.client_state = _DISCONNECTED
+
+    def _refuse_unless_broken(self) -> None:
+        # What broke has an end that is yet to be received.
+        if not self._is_broken:
             raise WebSocketDisconnected(
                 "The WebSocket is not open: call accept() before receiving, and nothing after close()"
             )
-        message = await self.receive()
-        self._raise_on_disconnect(message)
-        return message
 
     def _raise_on_disconnect(self, message: Message) -> None:
         # The name under which other people's code calls it.
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", 1005), message.get("reason"))
+        frames.raise_on_disconnect(message)
 
     async def receive_text(self) -> str:
         """Return the next text frame.
@@ -177,11 +182,15 @@ class WebSocket(HTTPConnection[StateT]):
             UnexpectedFrame: a binary frame came; closes with 1003 unless caught.
             WebSocketDisconnected: the WebSocket is not open.
         """
-        return frames.take_text(await self._receive_frame())
+        if self.application_state is not _CONNECTED:
+            self._refuse_unless_broken()
+        return frames.take_text(await self.receive())
 
     async def receive_bytes(self) -> bytes:
         """Return the next binary frame. Raises as `receive_text` does."""
-        return frames.take_bytes(await self._receive_frame())
+        if self.application_state is not _CONNECTED:
+            self._refuse_unless_broken()
+        return frames.take_bytes(await self.receive())
 
     async def receive_json(self, mode: str = "text") -> Any:
         """Return the JSON of the next text frame, or binary frame where `mode` is `"binary"`.
@@ -191,53 +200,73 @@ class WebSocket(HTTPConnection[StateT]):
             WebSocketDisconnect, UnexpectedFrame, WebSocketDisconnected: as `receive_text` does.
         """
         frames.check_mode(mode)
-        message = await self._receive_frame()
+        if self.application_state is not _CONNECTED:
+            self._refuse_unless_broken()
+        message = await self.receive()
         return frames.parse_json(
             frames.take_text(message) if mode == "text" else frames.take_bytes(message)
         )
 
+    async def _receive_either(self) -> str | bytes:
+        if self.application_state is _DISCONNECTED and not self._is_broken:
+            # Another task has closed it while a message was worked on.
+            raise WebSocketDisconnect
+        if self.application_state is not _CONNECTED:
+            self._refuse_unless_broken()
+        return frames.take_either(await self.receive())
+
     def __aiter__(self) -> AsyncIterator[str | bytes]:
-        return self._iterate()
+        return self._iterate(self._receive_either, _PLAIN_EITHER, frames.take_either)
 
-    async def _iterate(self) -> AsyncIterator[str | bytes]:
-        try:
-            # Another task may close it while a message is worked on.
-            while self.application_state is not _DISCONNECTED or self._is_broken:
-                yield frames.take_either(await self._receive_frame())
-        except WebSocketDisconnect:
-            pass
-
-    async def iter_text(self) -> AsyncIterator[str]:
+    def iter_text(self) -> AsyncIterator[str]:
         """Iterate over text frames until the client has gone."""
-        try:
-            while True:
-                yield await self.receive_text()
-        except WebSocketDisconnect:
-            pass
+        return self._iterate(self.receive_text, _PLAIN_TEXT, frames.take_text)
 
-    async def iter_bytes(self) -> AsyncIterator[bytes]:
+    def iter_bytes(self) -> AsyncIterator[bytes]:
         """Iterate over binary frames until the client has gone."""
-        try:
-            while True:
-                yield await self.receive_bytes()
-        except WebSocketDisconnect:
-            pass
+        return self._iterate(self.receive_bytes, _PLAIN_BYTES, frames.take_bytes)
 
-    async def iter_json(self) -> AsyncIterator[Any]:
+    def iter_json(self) -> AsyncIterator[Any]:
         """Iterate over the JSON of text frames until the client has gone."""
+        return self._iterate(self.receive_json, _PLAIN_JSON, frames.take_json_text)
+
+    async def _iterate(
+        self, receive_one: Callable[[], Awaitable[T]], plain: object, take: Callable[[Message], T]
+    ) -> AsyncIterator[T]:
+        # PERF: what `receive_one` does without its coroutines, where nobody has replaced them.
+        is_own = is_plain(receive_one, plain) and is_plain(self.receive, _PLAIN_RECEIVE)
+        until_checkpoint = MESSAGES_BETWEEN_CHECKPOINTS
         try:
             while True:
-                yield await self.receive_json()
+                if (
+                    is_own
+                    and self.application_state is _CONNECTED
+                    and self.client_state is _CONNECTED
+                ):
+                    until_checkpoint -= 1
+                    if not until_checkpoint:
+                        until_checkpoint = MESSAGES_BETWEEN_CHECKPOINTS
+                        await self._give_turn()
+                    receive = self._receive
+                    message = await receive()
+                    if message["type"] != "websocket.receive":
+                        self._take_disconnect(message)
+                    yield take(message)
+                else:
+                    yield await receive_one()
         except WebSocketDisconnect:
             pass
 
-    async def send_text(self, data: str) -> None:
+    # PERF: what gives the coroutine of another needs none of its own.
+    @mark_coroutine_function
+    def send_text(self, data: str) -> Coroutine[Any, Any, None]:
         """Send a text frame."""
-        await self.send({"type": "websocket.send", "text": data})
+        return self.send({"type": "websocket.send", "text": data})
 
-    async def send_bytes(self, data: bytes) -> None:
+    @mark_coroutine_function
+    def send_bytes(self, data: bytes) -> Coroutine[Any, Any, None]:
         """Send a binary frame."""
-        await self.send({"type": "websocket.send", "bytes": data})
+        return self.send({"type": "websocket.send", "bytes": data})
 
     async def send_json(self, data: Any, mode: str = "text") -> None:
         """Send a value as JSON, as `JSONResponse` does, in a frame of the given `mode`."""
@@ -398,3 +427,8 @@ class WebSocket(HTTPConnection[StateT]):
                 "The server does not offer WebSocket denial responses; use close() instead"
             )
         await response(self.scope, self.receive, self.send)
+
+
+_PLAIN_RECEIVE, _PLAIN_EITHER = WebSocket.receive, WebSocket._receive_either  # noqa: SLF001
+_PLAIN_TEXT, _PLAIN_BYTES = WebSocket.receive_text, WebSocket.receive_bytes
+_PLAIN_JSON = WebSocket.receive_json

@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from load.bench.figures import pair
 from load.bench.peers import ROOT, install
 from load.bench.report import (
     describe_machine,
@@ -28,14 +29,21 @@ from load.bench.report import (
     publish,
     write_document,
 )
-from load.bench.sockets_client import count_echoes, measure_late, open_clients
+from load.bench.sockets_client import (
+    abort,
+    count_echoes,
+    measure_late,
+    open_clients,
+    open_echoing,
+)
 
 BARE, OWN, STARLETTE = "bare", "slipway", "starlette"
 SYSTEMS: Final = (BARE, OWN, STARLETTE, "fastapi", "litestar")
 PEERS: Final = (STARLETTE, "fastapi", "litestar")
 CLIENTS: Final = 50
 ECHO_BAR: Final = 0.95
-TURN_PARTS: Final = 5
+# Of each system in a turn.
+ROUNDS: Final = 100
 READERS: Final = 199
 STALLED_RATE: Final = 20
 STALLED_BAR_MS: Final = 50.0
@@ -125,24 +133,38 @@ def start_workers(
 
 
 def measure_echoes(peers: Path, turns: int, seconds: float) -> dict[str, list[tuple[float, float]]]:
-    """Return the CPU time (µs) that each server takes for an echo, and echoes a second.
+    """Return the CPU time (µs) that each server takes for an echo, and echoes a second, round by round.
 
-    All run, one has clients: they take turns of a part of a second, so that a time in which the machine
-    has other work is nobody's own.
+    A turn has processes of its own, as some are faster than others of the same program. All run, one
+    has work: each in a round, for a moment, so that a time in which the machine is slow is nobody's own.
     """
     found: dict[str, list[tuple[float, float]]] = {system: [] for system in SYSTEMS}
-    with ExitStack() as stack:
-        servers = {
-            system: stack.enter_context(start_workers(peers, system, 1)) for system in SYSTEMS
-        }
-        for turn in range(turns * TURN_PARTS + 1):
-            for system, (port, (pid,)) in servers.items():
-                before = read_cpu_seconds(pid)
-                count, taken = asyncio.run(count_echoes(port, CLIENTS, seconds / TURN_PARTS))
-                cpu = (read_cpu_seconds(pid) - before) / count * 1e6
-                if turn:  # the first is to be warm
-                    found[system].append((cpu, count / taken))
+    for _ in range(turns):
+        with ExitStack() as stack:
+            servers = {
+                system: stack.enter_context(start_workers(peers, system, 1)) for system in SYSTEMS
+            }
+            asyncio.run(_measure_turn(servers, seconds, found))
     return found
+
+
+async def _measure_turn(
+    servers: dict[str, tuple[int, list[int]]],
+    seconds: float,
+    found: dict[str, list[tuple[float, float]]],
+) -> None:
+    clients = {system: await open_echoing(port, CLIENTS) for system, (port, _) in servers.items()}
+    for number in range(ROUNDS + 1):
+        first = number % len(SYSTEMS)
+        for system in (*SYSTEMS[first:], *SYSTEMS[:first]):
+            pid = servers[system][1][0]
+            before = read_cpu_seconds(pid)
+            count, taken = await count_echoes(clients[system], seconds / ROUNDS)
+            cpu = (read_cpu_seconds(pid) - before) / count * 1e6
+            if number:  # the first is to be warm
+                found[system].append((cpu, count / taken))
+    for opened in clients.values():
+        abort(opened)
 
 
 def measure_stalled(peers: Path, messages: int) -> float:
@@ -163,8 +185,7 @@ async def _measure_idle(port: int, pids: list[int], number: int) -> float:
     before = await read_memory_kib(pids)
     clients = await open_clients(port, number)
     after = await read_memory_kib(pids)
-    for client in clients:
-        client.transport.abort()
+    abort(clients)
     return (after - before) / number
 
 
@@ -203,7 +224,7 @@ def raise_file_limit(number: int) -> None:
 
 
 def build_rows(echoes: dict[str, list[tuple[float, float]]]) -> list[list[str]]:
-    """Return the table of a run: medians over the turns."""
+    """Return the table of a run: medians over the rounds."""
     rows = [["system", "µs CPU an echo", "echoes/s"]]
     for system, turns in echoes.items():
         cpu, rate = (statistics.median(turn[index] for turn in turns) for index in (0, 1))
@@ -215,11 +236,11 @@ def build_bars(
     echoes: dict[str, list[tuple[float, float]]], late: float, memory: dict[str, float]
 ) -> list[tuple[bool, str]]:
     """Judge echoes beside bare ASGI and the peers, the neighbours of a stalled reader, and memory."""
-    cpu = {name: statistics.median(turn[0] for turn in turns) for name, turns in echoes.items()}
-    ratio = cpu[BARE] / cpu[OWN]
+    cpu = {name: [turn[0] for turn in turns] for name, turns in echoes.items()}
+    ratio = pair(cpu[BARE], cpu[OWN])
     bars = [(ratio >= ECHO_BAR, f"echo {ratio:.2f}x (at least {ECHO_BAR}x) of bare ASGI")]
     for peer in PEERS:
-        ratio = cpu[peer] / cpu[OWN]
+        ratio = pair(cpu[peer], cpu[OWN])
         bars.append((ratio > 1, f"echo {ratio:.2f}x (over 1x) of {peer}"))
     text = f"1 stalled of {READERS + 1}: p99 of the others {late:.1f} ms (under {STALLED_BAR_MS:g})"
     bars.append((late < STALLED_BAR_MS, text))

@@ -8,6 +8,7 @@ import contextlib
 import socket
 import struct
 import time
+from collections.abc import Iterable
 from typing import Any, Final
 
 HANDSHAKE: Final = (
@@ -16,6 +17,8 @@ HANDSHAKE: Final = (
     + base64.b64encode(bytes(16)).decode()
     + "\r\n\r\n"
 )
+# What is on its way when the clients stop has come by then.
+LAST_ECHO_SECONDS: Final = 0.01
 _HEAD_END: Final = b"\r\n\r\n"
 
 
@@ -96,21 +99,34 @@ async def open_clients(
     return clients
 
 
-async def count_echoes(port: int, number: int, seconds: float) -> tuple[int, float]:
-    """Return the round trips of some clients, each with one text on its way, and the time they took."""
-    frame = build_text(b"x" * 32)
-    clients = await open_clients(port, number, frame=frame)
+async def open_echoing(port: int, number: int) -> list[Client]:
+    """Open the clients of `count_echoes`."""
+    return await open_clients(port, number, frame=build_text(b"x" * 32))
+
+
+def abort(clients: Iterable[Client]) -> None:
+    """Let connections go."""
+    for client in clients:
+        with contextlib.suppress(OSError):
+            client.transport.abort()
+
+
+async def count_echoes(clients: list[Client], seconds: float) -> tuple[int, float]:
+    """Return the round trips of clients, each with one text on its way, and the time they took.
+
+    At the end nothing is on its way any more.
+    """
+    before = sum(client.count for client in clients)
     begin = time.perf_counter()
     for client in clients:
         client.is_echoing = True
-        client.transport.write(frame)
+        client.transport.write(client.frame)
     await asyncio.sleep(seconds)
     taken = time.perf_counter() - begin
-    count = sum(client.count for client in clients)
     for client in clients:
         client.is_echoing = False
-        client.transport.abort()
-    return count, taken
+    await asyncio.sleep(LAST_ECHO_SECONDS)
+    return sum(client.count for client in clients) - before, taken
 
 
 async def measure_late(port: int, readers: int, messages: int, rate: int) -> list[float]:
@@ -132,7 +148,5 @@ async def measure_late(port: int, readers: int, messages: int, rate: int) -> lis
         text = f"{time.perf_counter():024.9f}".encode()
         speaker.transport.write(build_text(text.ljust(4_000)))
     await asyncio.sleep(1)
-    for client in (stalled, speaker, *others):
-        with contextlib.suppress(OSError):
-            client.transport.abort()
+    abort((stalled, speaker, *others))
     return sorted(late)

@@ -16,13 +16,22 @@ from load.bench.sockets import (
     read_memory_kib,
     start_workers,
 )
-from load.bench.sockets_client import count_echoes, measure_late
+from load.bench.sockets_client import abort, count_echoes, measure_late, open_echoing
+
+
+async def echo_for(port: int, seconds: float) -> tuple[int, float]:
+    """Return what two clients echo in a time."""
+    clients = await open_echoing(port, 2)
+    count, taken = await count_echoes(clients, seconds)
+    assert count == sum(client.count for client in clients)
+    abort(clients)
+    return count, taken
 
 
 @pytest.mark.parametrize("system", [BARE, OWN])
 def test_a_server_echoes(tmp_path: Path, system: str) -> None:
     with start_workers(tmp_path, system, 1) as (port, pids):
-        count, seconds = asyncio.run(count_echoes(port, 2, 0.2))
+        count, seconds = asyncio.run(echo_for(port, 0.2))
         assert asyncio.run(read_memory_kib(pids)) > 0
     assert count > 0
     assert seconds >= 0.2

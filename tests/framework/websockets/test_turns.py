@@ -10,6 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from framework._defaults import MESSAGES_BETWEEN_CHECKPOINTS
 from framework.exceptions import WebSocketDisconnect
 from framework.types import Message
 from framework.websockets import WebSocket
@@ -18,14 +19,18 @@ pytestmark = pytest.mark.anyio
 
 
 class Fast:
-    """A server whose client sends without end, and takes all at once."""
+    """A server whose client sends so many messages without a pause, and takes all at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
         self.is_connected = False
+        self.left = number
         self.sent = 0
 
     async def receive(self) -> Message:
         if self.is_connected:
+            self.left -= 1
+            if self.left < 0:
+                return {"type": "websocket.disconnect", "code": 1000}
             return {"type": "websocket.receive", "text": "x"}
         self.is_connected = True
         return {"type": "websocket.connect"}
@@ -34,9 +39,24 @@ class Fast:
         self.sent += message["type"] == "websocket.send"
 
 
-@pytest.mark.parametrize("use", [lambda ws: ws.send_text("x"), lambda ws: ws.receive_text()])
-async def test_others_get_their_turn(use: Callable[[WebSocket[Any]], Any]) -> None:
-    server = Fast()
+async def send_texts(websocket: WebSocket[Any], number: int) -> None:
+    for _ in range(number):
+        await websocket.send_text("x")
+
+
+async def receive_texts(websocket: WebSocket[Any], number: int) -> None:
+    for _ in range(number):
+        await websocket.receive_text()
+
+
+async def iterate(websocket: WebSocket[Any], number: int) -> None:
+    assert len([text async for text in websocket.iter_text()]) == number
+
+
+@pytest.mark.parametrize("use", [send_texts, receive_texts, iterate])
+async def test_others_get_their_turn(use: Callable[[WebSocket[Any], int], Any]) -> None:
+    number = 100 * MESSAGES_BETWEEN_CHECKPOINTS
+    server = Fast(number)
     websocket: WebSocket[Any] = WebSocket({"type": "websocket"}, server.receive, server.send)
     await websocket.accept()
     turns = 0
@@ -49,8 +69,7 @@ async def test_others_get_their_turn(use: Callable[[WebSocket[Any]], Any]) -> No
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(count)
-        for _ in range(6400):
-            await use(websocket)
+        await use(websocket, number)
         tasks.cancel_scope.cancel()
     assert turns >= 90
 
@@ -110,7 +129,7 @@ async def test_a_task_of_others_that_waits_for_a_place_is_let_go_at_the_end(end:
 
 
 async def test_a_client_that_takes_its_time_is_not_idle() -> None:
-    server = Fast()
+    server = Fast(0)
     sent: list[str] = []
     done = anyio.Event()
 
