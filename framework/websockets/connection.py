@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import anyio
 import anyio.lowlevel
 
-from framework._callables import is_plain, mark_coroutine_function
+from framework._callables import mark_coroutine_function
 from framework._connection import HTTPConnection, StateT
 from framework._defaults import (
     MESSAGES_BETWEEN_CHECKPOINTS,
@@ -24,12 +24,11 @@ from framework.types import Message, Receive, Scope, Send
 from framework.websockets import _frames as frames
 from framework.websockets._buffers import Buffers
 from framework.websockets._endings import find_ending, is_end_of_sending, may_be_sent
+from framework.websockets._iteration import iterate
 from framework.websockets._queue import Overflow
 from framework.websockets._state import WebSocketState
 
 __all__ = ["WebSocket"]
-
-T = TypeVar("T")
 
 _INTERNAL_ERROR = 1011
 _REASON_BYTES = 123
@@ -163,9 +162,9 @@ class WebSocket(HTTPConnection[StateT]):
             frames.refuse_message(message, "websocket.receive", "websocket.disconnect")
         self.client_state = _DISCONNECTED
 
-    def _refuse_unless_broken(self) -> None:
+    def _require_open(self) -> None:
         # What broke has an end that is yet to be received.
-        if not self._is_broken:
+        if self.application_state is not _CONNECTED and not self._is_broken:
             raise WebSocketDisconnected(
                 "The WebSocket is not open: call accept() before receiving, and nothing after close()"
             )
@@ -182,14 +181,12 @@ class WebSocket(HTTPConnection[StateT]):
             UnexpectedFrame: a binary frame came; closes with 1003 unless caught.
             WebSocketDisconnected: the WebSocket is not open.
         """
-        if self.application_state is not _CONNECTED:
-            self._refuse_unless_broken()
+        self._require_open()
         return frames.take_text(await self.receive())
 
     async def receive_bytes(self) -> bytes:
         """Return the next binary frame. Raises as `receive_text` does."""
-        if self.application_state is not _CONNECTED:
-            self._refuse_unless_broken()
+        self._require_open()
         return frames.take_bytes(await self.receive())
 
     async def receive_json(self, mode: str = "text") -> Any:
@@ -200,8 +197,7 @@ class WebSocket(HTTPConnection[StateT]):
             WebSocketDisconnect, UnexpectedFrame, WebSocketDisconnected: as `receive_text` does.
         """
         frames.check_mode(mode)
-        if self.application_state is not _CONNECTED:
-            self._refuse_unless_broken()
+        self._require_open()
         message = await self.receive()
         return frames.parse_json(
             frames.take_text(message) if mode == "text" else frames.take_bytes(message)
@@ -211,51 +207,23 @@ class WebSocket(HTTPConnection[StateT]):
         if self.application_state is _DISCONNECTED and not self._is_broken:
             # Another task has closed it while a message was worked on.
             raise WebSocketDisconnect
-        if self.application_state is not _CONNECTED:
-            self._refuse_unless_broken()
+        self._require_open()
         return frames.take_either(await self.receive())
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
-        return self._iterate(self._receive_either, _PLAIN_EITHER, frames.take_either)
+        return iterate(self, "_receive_either", _PLAIN, frames.take_either)
 
     def iter_text(self) -> AsyncIterator[str]:
         """Iterate over text frames until the client has gone."""
-        return self._iterate(self.receive_text, _PLAIN_TEXT, frames.take_text)
+        return iterate(self, "receive_text", _PLAIN, frames.take_text)
 
     def iter_bytes(self) -> AsyncIterator[bytes]:
         """Iterate over binary frames until the client has gone."""
-        return self._iterate(self.receive_bytes, _PLAIN_BYTES, frames.take_bytes)
+        return iterate(self, "receive_bytes", _PLAIN, frames.take_bytes)
 
     def iter_json(self) -> AsyncIterator[Any]:
         """Iterate over the JSON of text frames until the client has gone."""
-        return self._iterate(self.receive_json, _PLAIN_JSON, frames.take_json_text)
-
-    async def _iterate(
-        self, receive_one: Callable[[], Awaitable[T]], plain: object, take: Callable[[Message], T]
-    ) -> AsyncIterator[T]:
-        # PERF: what `receive_one` does without its coroutines, where nobody has replaced them.
-        is_own = is_plain(receive_one, plain) and is_plain(self.receive, _PLAIN_RECEIVE)
-        until_checkpoint = MESSAGES_BETWEEN_CHECKPOINTS
-        try:
-            while True:
-                if (
-                    is_own
-                    and self.application_state is _CONNECTED
-                    and self.client_state is _CONNECTED
-                ):
-                    until_checkpoint -= 1
-                    if not until_checkpoint:
-                        until_checkpoint = MESSAGES_BETWEEN_CHECKPOINTS
-                        await self._give_turn()
-                    receive = self._receive
-                    message = await receive()
-                    if message["type"] != "websocket.receive":
-                        self._take_disconnect(message)
-                    yield take(message)
-                else:
-                    yield await receive_one()
-        except WebSocketDisconnect:
-            pass
+        return iterate(self, "receive_json", _PLAIN, frames.take_json_text)
 
     # PERF: what gives the coroutine of another needs none of its own.
     @mark_coroutine_function
@@ -429,6 +397,4 @@ class WebSocket(HTTPConnection[StateT]):
         await response(self.scope, self.receive, self.send)
 
 
-_PLAIN_RECEIVE, _PLAIN_EITHER = WebSocket.receive, WebSocket._receive_either  # noqa: SLF001
-_PLAIN_TEXT, _PLAIN_BYTES = WebSocket.receive_text, WebSocket.receive_bytes
-_PLAIN_JSON = WebSocket.receive_json
+_PLAIN = dict(vars(WebSocket))  # as they are here, whatever is patched later

@@ -54,6 +54,7 @@ CORE: Final = (
     "framework.websockets._queue",
     "framework.websockets._endings",
     "framework.websockets._buffers",
+    "framework.websockets._iteration",
     "framework.websockets.closing",
     "framework.websockets.connection",
     "framework.websockets",
