@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
 
 from framework._callables import is_plain
-from framework._defaults import MESSAGES_BETWEEN_CHECKPOINTS
 from framework.exceptions import WebSocketDisconnect
 from framework.types import Message
 from framework.websockets._state import WebSocketState
@@ -26,7 +25,6 @@ async def iterate(
     """
     receive_one = getattr(websocket, name)
     is_own = is_plain(receive_one, plain[name]) and is_plain(websocket.receive, plain["receive"])
-    until_checkpoint = MESSAGES_BETWEEN_CHECKPOINTS
     try:
         while True:
             if (
@@ -34,9 +32,8 @@ async def iterate(
                 and websocket.application_state is _CONNECTED
                 and websocket.client_state is _CONNECTED
             ):
-                until_checkpoint -= 1
-                if not until_checkpoint:
-                    until_checkpoint = MESSAGES_BETWEEN_CHECKPOINTS
+                websocket._until_checkpoint -= 1  # noqa: SLF001
+                if websocket._until_checkpoint <= 0:  # noqa: SLF001
                     await websocket._give_turn()  # noqa: SLF001 - a part of it
                 receive = websocket._receive  # noqa: SLF001
                 message = await receive()

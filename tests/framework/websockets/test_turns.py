@@ -53,7 +53,14 @@ async def iterate(websocket: WebSocket[Any], number: int) -> None:
     assert len([text async for text in websocket.iter_text()]) == number
 
 
-@pytest.mark.parametrize("use", [send_texts, receive_texts, iterate])
+async def leave_after_each(websocket: WebSocket[Any], number: int) -> None:
+    for _ in range(number):
+        texts: Any = websocket.iter_text()
+        async with contextlib.aclosing(texts):
+            assert await anext(texts) == "x"
+
+
+@pytest.mark.parametrize("use", [send_texts, receive_texts, iterate, leave_after_each])
 async def test_others_get_their_turn(use: Callable[[WebSocket[Any], int], Any]) -> None:
     number = 100 * MESSAGES_BETWEEN_CHECKPOINTS
     server = Fast(number)
