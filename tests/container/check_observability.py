@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.container.engine import Engine, get
-from tests.e2e.service import find_free_port, wait_for
+from tests.e2e.service import wait_for
+from tests.ports import find_free_port
 
 pytestmark = pytest.mark.timeout(600)
 

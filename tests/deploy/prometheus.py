@@ -17,7 +17,8 @@ from typing import Any, Final, Self
 import pytest
 import yaml
 
-from tests.e2e.service import find_free_port, wait_for
+from tests.e2e.service import wait_for
+from tests.ports import find_free_port
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "deploy" / "prometheus"

@@ -24,8 +24,9 @@ from websockets.sync.client import connect
 from app.jobs.metrics import WorkerPlace
 from tests.deploy.prometheus import RULES, Prometheus, read_rules
 from tests.deploy.test_dashboard import BOARD, list_queries
-from tests.e2e.service import GUNICORN, Service, find_free_port, wait_for
+from tests.e2e.service import GUNICORN, Service, wait_for
 from tests.e2e.test_jobs import Worker
+from tests.ports import find_free_port
 
 pytestmark = pytest.mark.timeout(60)
 

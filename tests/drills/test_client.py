@@ -22,7 +22,7 @@ from tests.drills.client import (
     ExchangeFailed,
 )
 from tests.drills.load import Load, find_percentile
-from tests.e2e.service import find_free_port
+from tests.ports import find_free_port
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Worker: 7\r\n\r\nok"
 

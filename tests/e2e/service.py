@@ -6,11 +6,9 @@ import contextlib
 import http.client
 import json
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +18,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from app.settings import DEFAULT_SERVICE_NAME
+from tests.ports import find_free_port
 
 ROOT: Final = Path(__file__).parents[2]
 GUNICORN: Final = (
@@ -34,15 +33,6 @@ SERVE: Final = (sys.executable, "-m", "deploy.serve")
 FOLDER_PREFIX: Final = re.sub(r"[^A-Za-z0-9.-]+", "_", DEFAULT_SERVICE_NAME)
 
 _PATIENCE_SECONDS: Final = 15.0
-
-
-def find_free_port() -> int:
-    """Return a port that nobody listens on, below those that the system gives to clients by itself."""
-    while True:
-        port = random.randrange(15_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def wait_for(

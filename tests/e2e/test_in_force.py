@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from app.settings import Settings
-from tests.e2e.service import GUNICORN, ROOT, SERVE, Service, find_free_port, wait_for
+from tests.e2e.service import GUNICORN, ROOT, SERVE, Service, wait_for
+from tests.ports import find_free_port
 
 # A package that cannot be imported, nor found.
 WITHOUT = """

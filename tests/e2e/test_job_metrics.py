@@ -12,11 +12,12 @@ import pytest
 
 from app.jobs.metrics import WorkerPlace
 from tests.e2e.jobs_sample import MAX_DEATHS
-from tests.e2e.service import find_free_port, wait_for
+from tests.e2e.service import wait_for
 from tests.e2e.test_jobs import Site, Worker, run_site
 from tests.e2e.test_metrics import Samples, add_up
 from tests.framework.observability.promtool import check_exposition
 from tests.framework.observability.workers import read_samples
+from tests.ports import find_free_port
 
 pytestmark = pytest.mark.timeout(90)
 

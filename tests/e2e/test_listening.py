@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.service import GUNICORN, ROOT, SERVE, Service, find_free_port, wait_for
+from tests.e2e.service import GUNICORN, ROOT, SERVE, Service, wait_for
+from tests.ports import find_free_port, take_ports
 
 SAMPLE = "tests.e2e.sample:app"
 WS_FIELDS = (
@@ -153,8 +154,8 @@ def test_a_socket_that_systemd_hands_over_is_taken(
 ) -> None:
     activated = find_free_port()
     # The port of the settings is taken: nobody may try to listen there.
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        env = {"ACTIVATED_PORT": str(activated), "PORT": str(other.getsockname()[1])}
+    with take_ports(1) as taken:
+        env = {"ACTIVATED_PORT": str(activated), "PORT": str(taken)}
         activate = (sys.executable, "-c", ACTIVATE, *command)
         with Service(tmp_path, activate, env) as service:
             service.wait_until_up()

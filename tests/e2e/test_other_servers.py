@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from app.settings import DEFAULT_SERVICE_NAME
-from tests.e2e.service import Service, find_free_port, wait_for
+from tests.e2e.service import Service, wait_for
+from tests.ports import find_free_port
 
 GUNICORN = (sys.executable, "-m", "gunicorn")
 SERVERS: dict[str, tuple[str, tuple[str, ...]]] = {

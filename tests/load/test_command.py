@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from load.bench.server import fetch, find_free_port
+from load.bench.server import fetch
+from tests.ports import find_free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENT = ("--max-p95-ms", "60000")

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,18 +18,11 @@ from prometheus_client import Counter
 from framework.observability.exporter import MetricsServer, Scraper, start_metrics_server
 from tests.framework.observability.harness import LogStream
 from tests.framework.observability.workers import environment, start_worker
+from tests.ports import find_free_port, take_ports
 
 MODULE = [sys.executable, "-m", "framework.observability.exporter"]
 
 Start = Callable[..., subprocess.Popen[str]]
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.bind((host, 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture
@@ -74,7 +66,7 @@ def get(
 
 
 def test_the_metrics_of_all_workers_are_served(start: Start, tmp_path: Path) -> None:
-    port = free_port()
+    port = find_free_port()
     with start_worker(tmp_path, 0) as first, start_worker(tmp_path, 1) as second:
         first.tell("30")
         second.tell("12")
@@ -94,7 +86,7 @@ def test_the_metrics_of_all_workers_are_served(start: Start, tmp_path: Path) -> 
 
 
 def test_only_the_metrics_are_served(start: Start) -> None:
-    port = free_port()
+    port = find_free_port()
     read_line(start("--port", str(port)))
 
     assert get(port, "/metrics?name=x")[0] == 200
@@ -106,7 +98,7 @@ def test_only_the_metrics_are_served(start: Start) -> None:
 
 
 def test_an_ipv6_address_is_served(start: Start) -> None:
-    port = free_port("::1")
+    port = find_free_port("::1")
     line = read_line(start("--host", "::1", "--port", str(port)))
 
     assert line["url"] == f"http://[::1]:{port}/metrics"
@@ -114,7 +106,7 @@ def test_an_ipv6_address_is_served(start: Start) -> None:
 
 
 def test_it_ends_within_a_second_when_its_parent_is_gone(tmp_path: Path) -> None:
-    port = free_port()
+    port = find_free_port()
     parent = f"""
 import subprocess, sys, os, signal
 process = subprocess.Popen({[*MODULE, "--port", str(port)]!r}, stdout=subprocess.PIPE, text=True)
@@ -150,7 +142,7 @@ def is_gone(pid: int, *, within: float) -> bool:
 
 
 def test_a_termination_signal_ends_it_quietly(start: Start) -> None:
-    process = start("--port", str(free_port()))
+    process = start("--port", str(find_free_port()))
     read_line(process)
     process.terminate()
     rest, _ = process.communicate(timeout=5)
@@ -158,8 +150,7 @@ def test_a_termination_signal_ends_it_quietly(start: Start) -> None:
 
 
 def test_a_taken_port_is_one_clear_line(start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
+    with take_ports(1) as port:
         process = start("--port", str(port), "--bind-seconds", "0.3")
         out, _ = process.communicate(timeout=10)
 
@@ -171,8 +162,7 @@ def test_a_taken_port_is_one_clear_line(start: Start) -> None:
 
 
 def test_a_port_that_becomes_free_is_taken(start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
+    with take_ports(1) as port:
         process = start("--port", str(port))
         time.sleep(1)
         assert process.poll() is None
@@ -181,7 +171,7 @@ def test_a_port_that_becomes_free_is_taken(start: Start) -> None:
 
 
 def test_an_address_that_this_machine_has_not_is_refused_at_once(start: Start) -> None:
-    process = start("--host", "192.0.2.1", "--port", str(free_port()))
+    process = start("--host", "192.0.2.1", "--port", str(find_free_port()))
     out, _ = process.communicate(timeout=5)
     assert process.returncode == 1
     assert len(out.splitlines()) == 1
@@ -189,7 +179,7 @@ def test_an_address_that_this_machine_has_not_is_refused_at_once(start: Start) -
 
 @pytest.mark.parametrize("directory", ["", "/nonexistent"])
 def test_a_missing_directory_is_one_clear_line(start: Start, directory: str) -> None:
-    process = start("--port", str(free_port()), PROMETHEUS_MULTIPROC_DIR=directory)
+    process = start("--port", str(find_free_port()), PROMETHEUS_MULTIPROC_DIR=directory)
     out, _ = process.communicate(timeout=10)
 
     assert process.returncode == 1

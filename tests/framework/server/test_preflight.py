@@ -15,6 +15,7 @@ from framework.server.preflight import (
     find_socket_problem,
     is_socket_activated,
 )
+from tests.ports import find_free_port, take_ports
 
 
 def find(host: str, port: int) -> str | None:
@@ -27,8 +28,8 @@ def test_a_free_port_is_no_problem(host: str) -> None:
 
 
 def test_a_port_is_free_again_although_connections_to_it_are_closing() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = find_free_port()
+    with socket.create_server(("127.0.0.1", port)) as server:
         client = socket.create_connection(("127.0.0.1", port))
         accepted, _ = server.accept()
         accepted.close()
@@ -38,8 +39,7 @@ def test_a_port_is_free_again_although_connections_to_it_are_closing() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_a_taken_port_names_another(host: str) -> None:
-    with socket.create_server((host, 0)) as server:
-        port = server.getsockname()[1]
+    with take_ports(1, host) as port:
         problem = find("127.0.0.1", port)
     assert problem is not None
     assert problem.startswith(f"port {port} on 127.0.0.1 is taken: stop the process")
@@ -47,8 +47,7 @@ def test_a_taken_port_names_another(host: str) -> None:
 
 
 def test_the_port_that_is_named_is_free_and_no_other_setting_has_it() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    with take_ports(1) as port:
         reserved = range(port + 1, port + 10)
         problem = find_bind_problem(
             "127.0.0.1", port, host_setting="HOST", port_setting="PORT", reserved=reserved
@@ -60,22 +59,14 @@ def test_the_port_that_is_named_is_free_and_no_other_setting_has_it() -> None:
 
 
 def test_a_port_that_is_taken_is_not_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as first:
-        port = first.getsockname()[1]
-        with socket.socket() as second:
-            try:
-                second.bind(("127.0.0.1", port + 1))
-                second.listen(1)
-            except (OSError, OverflowError):
-                pytest.skip("somebody else has the next port, or there is none")
-            problem = find("127.0.0.1", port)
+    with take_ports(2) as port:
+        problem = find("127.0.0.1", port)
     assert problem is not None
     assert not problem.endswith(f"PORT={port + 1}")
 
 
 def test_where_no_port_is_free_none_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    with take_ports(1) as port:
         problem = find_bind_problem(
             "127.0.0.1", port, host_setting="HOST", port_setting="PORT", reserved=range(65536)
         )
