@@ -43,13 +43,13 @@ class RequestBodyLimitMiddleware:
         outer_limit = scope.get(MAX_BODY_SIZE_SCOPE_KEY, _MISSING)
         scope[MAX_BODY_SIZE_SCOPE_KEY] = self.max_body_size
         responder: RequestBodyLimitResponder | None = scope.get(_RESPONDER_SCOPE_KEY)
+        app = self.app
         try:
-            if responder is None:
-                responder = RequestBodyLimitResponder(self.app, self.max_body_size)
-                await responder(scope, receive, send)
-            else:
+            if responder is not None:
                 responder.set_limit(self.max_body_size)
-                await self.app(scope, receive, send)
+            elif may_have_body(scope):
+                app = RequestBodyLimitResponder(app, self.max_body_size)
+            await app(scope, receive, send)
         finally:
             if outer_limit is not _MISSING:
                 scope[MAX_BODY_SIZE_SCOPE_KEY] = outer_limit
@@ -143,7 +143,7 @@ def may_have_body(scope: Scope) -> bool:
     HTTP/1.1 frames a body by one of two fields (RFC 9112 section 6.3), later versions need neither.
     Only GET and HEAD, which have none as a rule, are looked at.
     """
-    if scope["method"] not in ("GET", "HEAD") or not scope["http_version"].startswith("1"):
+    if scope["method"] not in ("GET", "HEAD") or not scope.get("http_version", "").startswith("1"):
         return True
     for name, _ in scope["headers"]:
         if name == b"content-length" or name == b"transfer-encoding":  # noqa: PLR1714 - PERF

@@ -8,6 +8,7 @@ import pytest
 
 from framework.applications import App
 from framework.middleware import Middleware
+from framework.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY, RequestBodyLimitMiddleware
 from framework.requests import Request
 from framework.responses import PlainTextResponse, Response
 from framework.routing import Mount, Route
@@ -56,3 +57,31 @@ async def test_a_failure_under_a_body_that_is_too_long_stays_one(path: str) -> N
             build_scope(path, "POST", ("content-length", "11")), channel.receive, channel.send
         )
     assert channel.status == 500
+
+
+@pytest.mark.parametrize(
+    ("method", "version", "headers", "is_counted"),
+    [
+        ("GET", "1.1", [], False),
+        ("HEAD", "1.0", [], False),
+        ("GET", "1.1", [("content-length", "3")], True),
+        ("GET", "1.1", [("transfer-encoding", "chunked")], True),
+        ("GET", "2", [], True),
+        ("POST", "1.1", [], True),
+    ],
+)
+async def test_only_what_may_bring_a_body_is_counted(
+    method: str, version: str, headers: list[tuple[str, str]], is_counted: bool
+) -> None:
+    channel = Channel(b"x" * 11)
+    seen: list[tuple[Receive, Send]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append((receive, send))
+        assert scope[MAX_BODY_SIZE_SCOPE_KEY] == 10
+        await PlainTextResponse(await Request(scope, receive).body())(scope, receive, send)
+
+    scope = build_scope("/", method, *headers) | {"http_version": version}
+    await RequestBodyLimitMiddleware(app, max_body_size=10)(scope, channel.receive, channel.send)
+    assert channel.status == (413 if is_counted else 200)
+    assert (seen == [(channel.receive, channel.send)]) is not is_counted
