@@ -81,7 +81,7 @@ async def test_only_what_may_bring_a_body_is_counted(
         assert scope[MAX_BODY_SIZE_SCOPE_KEY] == 10
         await PlainTextResponse(await Request(scope, receive).body())(scope, receive, send)
 
-    scope = build_scope("/", method, *headers) | {"http_version": version}
+    scope = build_scope("/", method, *headers, http_version=version)
     await RequestBodyLimitMiddleware(app, max_body_size=10)(scope, channel.receive, channel.send)
     assert channel.status == (413 if is_counted else 200)
     assert (seen == [(channel.receive, channel.send)]) is not is_counted
