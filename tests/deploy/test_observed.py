@@ -194,10 +194,14 @@ def test_faults_raise_alerts_and_a_healthy_service_none(tmp_path: Path) -> None:
         for _ in range(50):
             assert service.get("/hello/Ada")[0] == 200
         time.sleep(2)
-        assert prometheus.firing() == {}
+        # Where the machine holds it up for a moment, an alert may come, and has to go.
+        wait_for(lambda: prometheus.firing() == {}, "nothing fires")
 
         told = wait_for_alerts(prometheus, fail, service)
-        assert prometheus.firing()["ErrorBudgetBurnsFast"]["slo"] == "availability"
+        burning = (
+            'ALERTS{alertname="ErrorBudgetBurnsFast", slo="availability", alertstate="firing"}'
+        )
+        wait_for(lambda: prometheus.query(burning), "it names what it is about")
         told |= wait_for_alerts(prometheus, lose_things, service)
         told |= wait_for_alerts(prometheus, overload, service)
         told |= wait_for_alerts(prometheus, break_workers, service)

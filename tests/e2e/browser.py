@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -156,6 +156,11 @@ class Page:
     def wait_until(self, expression: str) -> None:
         """Wait until a JavaScript expression is true."""
         wait_for(lambda: self.evaluate(f"Boolean({expression})"), expression)
+
+    def wait_for_event(self, has_come: Callable[[], bool]) -> None:
+        """Wait until the events say it: they come from other processes than results, in any order."""
+        while not has_come():
+            self._read()
 
     def _read(self) -> dict[str, Any]:
         message: dict[str, Any] = json.loads(self._socket.recv(timeout=_PATIENCE_SECONDS))

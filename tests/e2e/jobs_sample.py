@@ -102,4 +102,4 @@ app = ObservabilityMiddleware(application)
 
 if __name__ == "__main__":
     configure_logging(level="INFO", format="json")
-    JobWorker(URL, jobs=(count, flaky, hopeless, deadly), concurrency=2, drain_seconds=2).run()
+    JobWorker(URL, jobs=(count, flaky, hopeless, deadly), concurrency=2, drain_seconds=8).run()

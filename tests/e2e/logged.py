@@ -32,7 +32,7 @@ async def fail(request: Request) -> PlainTextResponse:
 
 async def slow(request: Request) -> PlainTextResponse:
     log.info("slow")
-    await asyncio.sleep(1)
+    await asyncio.sleep(5)
     return PlainTextResponse("late")
 
 

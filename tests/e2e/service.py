@@ -34,6 +34,9 @@ FOLDER_PREFIX: Final = re.sub(r"[^A-Za-z0-9.-]+", "_", DEFAULT_SERVICE_NAME)
 
 _PATIENCE_SECONDS: Final = 15.0
 
+# How long a worker is asked for that there should be.
+_MISSING_SECONDS: Final = 3.0
+
 
 def wait_for(
     condition: Callable[[], object], what: str, patience: float = _PATIENCE_SECONDS
@@ -43,6 +46,17 @@ def wait_for(
     while not condition():
         assert time.monotonic() < deadline, f"not within {patience} s: {what}"
         time.sleep(0.02)
+
+
+def parse_events(output: str, *, is_over: bool) -> list[dict[str, Any]]:
+    """Parse every line of a log; one that is not JSON fails the test.
+
+    While the process runs, its last line may be there in part.
+    """
+    lines = output.splitlines(keepends=True)
+    if lines and not is_over and not lines[-1].endswith("\n"):
+        lines.pop()
+    return [json.loads(line) for line in lines]
 
 
 class Service:
@@ -98,7 +112,8 @@ class Service:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for pid in self.find_processes():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         # A kill leaves what the service keeps in memory, and channels outlive every end.
         for pattern in self._places:
             for folder in Path("/dev/shm").glob(f"{FOLDER_PREFIX}-{pattern}-{os.getuid()}"):
@@ -122,7 +137,8 @@ class Service:
     @property
     def events(self) -> list[dict[str, Any]]:
         """Every line of the output; one that is not JSON fails the test."""
-        return [json.loads(line) for line in self.output.splitlines()]
+        is_over = self._process.poll() is not None
+        return parse_events(self.output, is_over=is_over)
 
     def count(self, text: str) -> int:
         return sum(text in event["event"] for event in self.events)
@@ -159,10 +175,16 @@ class Service:
     def workers(self) -> dict[int, int]:
         """The pids of the workers that answer, by slot; asked until nobody new has for a while."""
         pids: dict[int, int] = {}
-        asked_in_vain = 0
-        while asked_in_vain < 50:
+        asked_in_vain, expected = 0, 1
+        deadline = time.monotonic() + _MISSING_SECONDS
+        # One that is given no processor answers nothing meanwhile.
+        while asked_in_vain < 50 or (len(pids) < expected and time.monotonic() < deadline):
             answer = self.ask()
-            asked_in_vain = asked_in_vain + 1 if answer["slot"] in pids else 0
+            expected = max(expected, answer["workers"])
+            if answer["slot"] in pids:
+                asked_in_vain += 1
+            else:
+                asked_in_vain, deadline = 0, time.monotonic() + _MISSING_SECONDS
             pids[answer["slot"]] = answer["pid"]
         return pids
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.jobs_sample import MAX_DEATHS
-from tests.e2e.service import GUNICORN, ROOT, Service, wait_for
+from tests.e2e.service import GUNICORN, ROOT, Service, parse_events, wait_for
 from tests.services import run_postgres
 
 pytestmark = pytest.mark.timeout(90)
@@ -53,7 +53,8 @@ class Worker:
     @property
     def events(self) -> list[dict[str, Any]]:
         """Every line of the output; one that is not JSON fails the test."""
-        return [json.loads(line) for line in self._output.read_text().splitlines()]
+        is_over = self.process.poll() is not None
+        return parse_events(self._output.read_text(), is_over=is_over)
 
     def named(self, event: str) -> list[dict[str, Any]]:
         return [each for each in self.events if each["event"] == event]
@@ -142,13 +143,13 @@ def check_kill(site: Site) -> None:
     workers = {worker.wait_until_up(): worker for worker in [site.work(), site.work()]}
     assert set(workers) == {"worker-0", "worker-1"}
     # More jobs than one worker takes, so that both have some.
-    jobs = [site.start("count?total=10") for _ in range(4)]
+    jobs = [site.start("count?total=14") for _ in range(4)]
     for job_id in jobs:
         site.wait_for_progress(job_id, 1)
     workers["worker-1"].kill()
     for job_id in jobs:
-        assert site.wait_for_end(job_id)["result"] == 10
-        assert site.read(job_id)["progress"] == {"done": 10, "total": 10}
+        assert site.wait_for_end(job_id)["result"] == 14
+        assert site.read(job_id)["progress"] == {"done": 14, "total": 14}
     adopted = workers["worker-0"].named("job of a dead worker goes on")
     assert {each["worker"] for each in adopted} == {"worker-1"}
     assert {each["job_id"] for each in adopted} < set(jobs)

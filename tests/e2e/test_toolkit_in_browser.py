@@ -46,7 +46,9 @@ def test_only_the_script_with_the_nonce_of_the_answer_runs(page: Page, address: 
     page.evaluate("document.querySelector('button').click()")
     ran = page.evaluate("[window.allowed, window.inline, window.guessed, window.handler]")
     assert ran == [True, None, None, None]
-    assert sum("Content Security Policy" in text for text in page.complaints) == 3
+    page.wait_for_event(
+        lambda: sum("Content Security Policy" in text for text in page.complaints) == 3
+    )
     nonce = page.evaluate("document.querySelector('script').nonce")
     assert f"'nonce-{nonce}'" in read_header(response, "content-security-policy")
     page.visit(f"{address}/page")
@@ -60,8 +62,11 @@ def test_what_a_template_is_given_is_text(page: Page, address: str) -> None:
 
 def test_a_page_cannot_be_framed(page: Page, address: str) -> None:
     page.visit(f"{address}/embed")
-    page.wait_until("true")
-    assert any("frame-ancestors" in text or "X-Frame-Options" in text for text in page.complaints)
+    page.wait_for_event(
+        lambda: any(
+            "frame-ancestors" in text or "X-Frame-Options" in text for text in page.complaints
+        )
+    )
 
 
 def test_a_session_lives_in_a_cookie_that_scripts_cannot_read(page: Page, address: str) -> None:
@@ -74,6 +79,15 @@ def test_a_session_lives_in_a_cookie_that_scripts_cannot_read(page: Page, addres
     assert cookie["sameSite"] == "Lax"
 
 
+def list_statuses(page: Page) -> list[int]:
+    """The statuses of all responses, also of those that the page may not read."""
+    return [
+        event["params"]["statusCode"]
+        for event in page.events
+        if event["method"] == "Network.responseReceivedExtraInfo"
+    ]
+
+
 def test_a_page_of_another_origin_can_change_nothing(page: Page, address: str) -> None:
     page.visit(f"{address}/page")
     same = "fetch('/change', {method: 'POST'}).then(r => r.status)"
@@ -83,12 +97,7 @@ def test_a_page_of_another_origin_can_change_nothing(page: Page, address: str) -
     page.visit(address.replace("localhost", "127.0.0.1") + "/embed")
     sent = f"fetch('{address}/change', {{method: 'POST', mode: 'no-cors'}}).then(() => 1, () => 0)"
     assert page.evaluate(sent) == 0, "Cross-Origin-Resource-Policy keeps the answer from the page"
-    statuses = [
-        event["params"]["statusCode"]
-        for event in page.events
-        if event["method"] == "Network.responseReceivedExtraInfo"
-    ]
-    assert statuses[-1] == 403
+    page.wait_for_event(lambda: list_statuses(page)[-1:] == [403])
 
 
 def test_a_single_page_application_answers_for_all_its_places(page: Page, address: str) -> None:

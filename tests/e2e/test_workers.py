@@ -22,6 +22,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 def read_metric(service: Service, name: str) -> float:
+    wait_for(lambda: service.count("metrics served") >= 1, "the exporter serves")
     time.sleep(1.1)  # a scrape is kept for a second
     text = service.get("/metrics", port=service.metrics_port)[1].decode()
     (line,) = (line for line in text.splitlines() if line.startswith(f"{name} "))
@@ -125,7 +126,7 @@ def test_a_request_that_does_not_end_is_cut_off_within_the_grace(tmp_path: Path)
         service.signal(signal.SIGTERM)
         assert service.wait() == 0
         request.join()
-        assert 1.5 < time.monotonic() - begun < 3.5
+        assert 1.5 < time.monotonic() - begun < 5
         assert len(list(tmp_path.glob("shutdown-*"))) == 2
         assert "WORKER TIMEOUT" not in service.output
 

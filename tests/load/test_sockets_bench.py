@@ -31,10 +31,10 @@ async def echo_for(port: int, seconds: float) -> tuple[int, float]:
 @pytest.mark.parametrize("system", [BARE, OWN])
 def test_a_server_echoes(tmp_path: Path, system: str) -> None:
     with start_workers(tmp_path, system, 1) as (port, pids):
-        count, seconds = asyncio.run(echo_for(port, 0.2))
+        count, seconds = asyncio.run(echo_for(port, 1))
         assert asyncio.run(read_memory_kib(pids)) > 0
     assert count > 0
-    assert seconds >= 0.2
+    assert seconds >= 1
 
 
 def test_the_neighbours_of_a_stalled_reader_are_measured(tmp_path: Path) -> None:

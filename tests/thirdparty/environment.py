@@ -29,7 +29,13 @@ def install() -> Path:
         return python
     venv.create(ENVIRONMENT, with_pip=True, clear=True, symlinks=os.name != "nt")
     command = [str(python), "-m", "pip", "install", "-qq", "--no-input", "--require-hashes"]
-    command += ["--disable-pip-version-check", "--no-deps", "--requirement", str(LOCK)]
+    command += [
+        "--disable-pip-version-check",
+        "--retries=10",
+        "--no-deps",
+        "--requirement",
+        str(LOCK),
+    ]
     try:
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_SECONDS
