@@ -14,11 +14,12 @@ import pytest
 
 from tests.container.engine import Engine, get
 from tests.e2e.service import wait_for
-from tests.ports import find_free_port
+from tests.ports import take_ports
 
 pytestmark = pytest.mark.timeout(600)
 
-GRAFANA, PROMETHEUS = find_free_port(), find_free_port()
+with take_ports(2) as port:
+    GRAFANA, PROMETHEUS = port, port + 1
 ENGINE = Engine(
     "slipway-check-obs",
     {"GRAFANA_PORT": str(GRAFANA), "PROMETHEUS_PORT": str(PROMETHEUS), "WEB_CONCURRENCY": "2"},

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from app.settings import DEFAULT_SERVICE_NAME
-from tests.ports import find_free_port
+from tests.ports import take_ports
 
 ROOT: Final = Path(__file__).parents[2]
 GUNICORN: Final = (
@@ -75,8 +75,8 @@ class Service:
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.host = (env or {}).get("HOST", "127.0.0.1")
-        self.port = find_free_port()
-        self.metrics_port = find_free_port()
+        with take_ports(2) as port:
+            self.port, self.metrics_port = port, port + 1
         self.folder = folder
         self._places = [f"*-{self.port}", f"*-{self.port}-channels", f"*-{self.port}-live"]
         if env is not None and "UDS" in env:

@@ -22,17 +22,17 @@ pytestmark = pytest.mark.anyio
 
 
 class Clock:
-    """The monotonic clock, which a test moves on."""
+    """A monotonic clock that stands still until a test moves it on."""
 
     def __init__(self) -> None:
-        self.moved = 0.0
+        self.now = time.monotonic()
 
     def monotonic(self) -> float:
-        return time.monotonic() + self.moved
+        return self.now
 
     def pass_window(self) -> None:
         """Let the time pass in which a file is not looked at again."""
-        self.moved += STATIC_FRESH_SECONDS
+        self.now += STATIC_FRESH_SECONDS
 
     def __getattr__(self, name: str) -> Any:
         return getattr(time, name)

@@ -44,9 +44,11 @@ async def test_a_periodic_task_runs_at_start_and_then_at_its_interval() -> None:
         await anyio.sleep(0.05)
         assert not runs, "it waits until the application has started"
         tasks.begin()
-        await wait_for(lambda: len(runs) == 4)
+        await wait_for(lambda: len(runs) >= 4)
         await tasks.drain()
-    assert len(runs) == 4
+        count = len(runs)
+        await anyio.sleep(0.15)
+    assert len(runs) == count
     assert runs[3] - runs[0] >= 0.29
 
 
@@ -56,9 +58,9 @@ async def test_jitter_adds_to_the_pauses(monkeypatch: pytest.MonkeyPatch) -> Non
     tasks.every(0.05, "tick", runs, jitter=1)
     async with tasks.open():
         tasks.begin()
-        await wait_for(lambda: len(runs) == 3)
+        await wait_for(lambda: len(runs) >= 3)
         await tasks.drain()
-    assert runs[2] - runs[0] >= 0.2
+    assert runs[2] - runs[0] >= 0.19
 
 
 async def test_a_failing_run_does_not_end_the_series(caplog: pytest.LogCaptureFixture) -> None:
@@ -72,7 +74,7 @@ async def test_a_failing_run_does_not_end_the_series(caplog: pytest.LogCaptureFi
     async with tasks.open():
         tasks.begin()
         tasks.every(0.01, "fail", fail, jitter=0)
-        await wait_for(lambda: len(runs) == 3)
+        await wait_for(lambda: len(runs) >= 3)
         await tasks.drain()
     assert [record.getMessage() for record in caplog.records] == [
         "Task 'fail' has failed" for _ in runs
@@ -139,17 +141,17 @@ async def test_of_two_in_one_folder_one_runs_and_the_other_takes_over(
     one, other = TaskSupervisor(lock_folder=tmp_path), TaskSupervisor(lock_folder=tmp_path)
     async with other.open():
         async with one.open():
-            one.every(0.05, "tick/now", first, jitter=0)
+            one.every(0.2, "tick/now", first, jitter=0)
             one.begin()
             await wait_for(lambda: first)
-            other.every(0.05, "tick/now", second, jitter=0)
+            other.every(0.2, "tick/now", second, jitter=0)
             other.begin()
-            await wait_for(lambda: len(first) == 4)
+            await wait_for(lambda: len(first) >= 4)
             assert not second
             await one.drain()
         await wait_for(lambda: second)
         await other.drain()
-    assert second[0] - first[-1] >= 0.045, "it keeps to the times of the first"
+    assert second[0] - first[-1] >= 0.15, "it keeps to the times of the first"
 
 
 async def test_a_folder_that_is_not_there_is_told_and_harms_nobody(

@@ -88,9 +88,13 @@ async def test_tasks_are_counted_and_timed(observe: Observe, registry: Collector
 async def test_a_cancelled_task_is_counted_and_logged(
     observe: Observe, log: LogStream, registry: CollectorRegistry
 ) -> None:
-    with anyio.move_on_after(0.05):
-        await get(observe(build_app(anyio.sleep_forever)))
-    assert count(registry, anyio.sleep_forever, "cancelled") == 1
+    async def wait() -> None:
+        test.cancel()
+        await anyio.sleep_forever()
+
+    with anyio.CancelScope() as test:
+        await get(observe(build_app(wait)))
+    assert count(registry, wait, "cancelled") == 1
     assert [line["level"] for line in log.named("background task cancelled")] == ["warning"]
 
 

@@ -104,13 +104,16 @@ def test_what_does_not_fit_is_dropped_and_the_count_is_said_when_it_flows_again(
 
 
 def test_a_reader_that_is_a_little_behind_loses_nothing_and_nothing_waits(
-    sink: LineSink, pipe: Pipe
+    sink: LineSink, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # However little processor the reader is given: it is behind, and has not stopped.
+    monkeypatch.setattr(_sink, "SLOW_READER_SECONDS", 10)
     found: list[bytes] = []
-    thread = threading.Thread(target=lambda: found.extend(pipe.read_lines()))
+    thread = threading.Thread(target=lambda: found.extend(pipe.read_lines(2)))
     thread.start()
     lines = number(3000)
     write(sink, lines)
+    assert not sink._waiting
     thread.join()
     assert found == lines
 

@@ -34,7 +34,7 @@ def in_thread(request):
     return PlainTextResponse("hello")
 
 async def slow(request):
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(5)
     return PlainTextResponse("late")
 
 async def broken(request):

@@ -20,11 +20,11 @@ def block(seconds: float) -> None:
 
 
 def run(work: Callable[[], Any], *, after: float = 0.1) -> list[float]:
-    """Do `work` on a loop that is watched, with a tenth of the usual times; return the lags."""
+    """Do `work` on a loop that is watched; return the lags."""
     lags: list[float] = []
 
     async def main() -> None:
-        with LoopWatchdog(blocked_seconds=0.2, beat_seconds=0.02, look_seconds=0.05):
+        with LoopWatchdog(blocked_seconds=1, beat_seconds=0.02, look_seconds=0.05):
             await asyncio.sleep(0.1)
             work()
             await asyncio.sleep(after)
@@ -38,28 +38,28 @@ def run(work: Callable[[], Any], *, after: float = 0.1) -> list[float]:
 
 
 def test_a_block_is_reported_once_with_its_line_and_then_with_its_length(log: LogStream) -> None:
-    lags = run(lambda: block(0.8))
+    lags = run(lambda: block(2))
     begin, end = log.lines()
     line = block.__code__.co_firstlineno + 1
     assert begin["event"] == "event loop is blocked"
     assert begin["level"] == "error"
     assert begin["at"] == f"{__file__}:{line}"
     assert begin["frames"][-1] == {"file": __file__, "line": line, "function": "block"}
-    assert 0.2 <= begin["blocked_seconds"] <= 0.8
+    assert 1 <= begin["blocked_seconds"] <= 2
     assert end["event"] == "event loop goes on"
-    assert 0.7 <= end["blocked_seconds"] < 3
+    assert 1.9 <= end["blocked_seconds"] < 5
     assert max(lags) == pytest.approx(end["blocked_seconds"], abs=0.01)
 
 
 def test_two_blocks_are_two_reports(log: LogStream) -> None:
-    run(lambda: block(0.5))
-    run(lambda: block(0.5))
+    run(lambda: block(2))
+    run(lambda: block(2))
     assert [event["event"].split()[-1] for event in log.lines()] == ["blocked", "on"] * 2
 
 
 def test_python_code_that_never_waits_is_seen_too(log: LogStream) -> None:
     def spin() -> None:
-        end = time.monotonic() + 0.8
+        end = time.monotonic() + 2
         while time.monotonic() < end:
             pass
 

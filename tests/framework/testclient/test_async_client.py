@@ -285,26 +285,29 @@ async def test_an_asgi_2_app_is_called_too() -> None:
 
 
 async def test_a_cancelled_test_cancels_the_app() -> None:
-    ends = []
+    ends: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if scope["path"] == "/stream":
                 await send(start())
+            else:
+                test.cancel()
             await anyio.sleep_forever()
         finally:
             ends.append(scope["path"])
 
     client = AsyncTestClient(app)
-    with anyio.move_on_after(0.01) as cancelled:
+    with anyio.CancelScope() as test:
         await client.get("/")
-    assert cancelled.cancelled_caught
+    assert test.cancelled_caught
     assert ends == ["/"]
-    with anyio.move_on_after(0.01):
+    with anyio.CancelScope() as test:
         async with client.stream("GET", "/unstarted"):
             pytest.fail("started")
-    with anyio.move_on_after(0.01):
+    with anyio.CancelScope() as test:
         async with client.stream("GET", "/stream") as response:
+            test.cancel()
             await response.aread()
     assert ends == ["/", "/unstarted", "/stream"]
     with anyio.CancelScope() as scope:

@@ -164,23 +164,25 @@ async def test_a_failing_shutdown_is_raised() -> None:
 
 async def test_a_cancelled_test_still_shuts_the_app_down() -> None:
     app = Lifespan()
-    with anyio.move_on_after(0.01) as scope:
+    with anyio.CancelScope() as scope:
         async with AsyncTestClient(app):
+            scope.cancel()
             await anyio.sleep_forever()
     assert scope.cancelled_caught
     assert app.events == ["startup", "shutdown"]
 
 
 async def test_a_cancelled_startup_leaves_nothing_behind() -> None:
-    ends = []
+    ends: list[str] = []
 
     async def handle(receive: Receive, send: Send) -> None:
         try:
+            test.cancel()
             await anyio.sleep_forever()
         finally:
             ends.append("gone")
 
-    with anyio.move_on_after(0.01):
+    with anyio.CancelScope() as test:
         async with AsyncTestClient(lifespan_app(handle)):
             pytest.fail("entered")
     assert ends == ["gone"]

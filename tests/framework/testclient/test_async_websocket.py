@@ -222,20 +222,23 @@ async def test_an_app_that_does_not_listen_is_cancelled() -> None:
 
 
 async def test_a_cancelled_test_leaves_no_app_behind() -> None:
-    ends = []
+    ends: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == "/accepted":
-            await send(ACCEPT)
         try:
+            if scope["path"] == "/accepted":
+                await send(ACCEPT)
+            else:
+                test.cancel()
             await anyio.sleep_forever()
         finally:
             ends.append(scope["path"])
 
     client = AsyncTestClient(app)
     for path in ("/accepted", "/silent"):
-        with anyio.move_on_after(0.01):
+        with anyio.CancelScope() as test:
             async with client.websocket_connect(path) as session:
+                test.cancel()
                 await session.receive()
     assert ends == ["/accepted", "/silent"]
     with anyio.CancelScope() as scope:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import anyio
 import httpx2
 import pytest
@@ -79,16 +81,19 @@ def test_closing_after_the_last_part_lets_the_app_go_on_to_its_end(
     client_factory: ClientFactory,
 ) -> None:
     done = []
+    may_end = threading.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await hello(scope, receive, send)
-        await anyio.sleep(0.05)
+        while not may_end.is_set():  # noqa: ASYNC110
+            await anyio.sleep(0.01)
         done.append(True)
 
     with client_factory(app).stream("GET", "/") as response:
         chunks = response.iter_raw()
         assert next(chunks) == b"hello"
         assert done == []
+        may_end.set()
     assert done == [True]
 
 

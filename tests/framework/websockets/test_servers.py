@@ -34,14 +34,14 @@ def test_a_handler_that_only_sends_answers_pings_and_sees_the_close(implementati
             seen.append(time.monotonic())
 
     # The server asks for pongs itself; a message that nobody receives must not keep it from reading them.
-    options = {"ws_ping_interval": 0.2, "ws_ping_timeout": 0.2}
+    options = {"ws_ping_interval": 0.2, "ws_ping_timeout": 1}
     with serve_endpoint(endpoint, implementation, **options) as served:
         peer = served.connect()
         assert peer.read_text() == "begin"
         peer.send(TEXT, b"unread")
         peer.send(PING, b"are you there")
         answers = [peer.read_frame()]
-        until = time.monotonic() + 1.0
+        until = time.monotonic() + 2.0
         while time.monotonic() < until:
             frame = peer.read_frame()
             assert frame is not None
@@ -78,6 +78,7 @@ def test_a_client_that_stops_reading_is_given_up(implementation: str) -> None:
 def test_one_stalled_reader_does_not_hold_up_the_others(implementation: str) -> None:
     others: list[WebSocket[Any]] = []
     closed: list[int] = []
+    received = [0] * 3
     messages, size = 120, 60_000
     everybody = threading.Event()
 
@@ -92,7 +93,10 @@ def test_one_stalled_reader_does_not_hold_up_the_others(implementation: str) -> 
 
     async def publish(websocket: WebSocket[Any]) -> None:
         async with websocket:
-            for _ in range(messages):
+            for number in range(messages):
+                # Who reads well may be given no processor for a moment: that is no stall.
+                while min(received) < number - 4:  # noqa: ASYNC110
+                    await anyio.sleep(0.005)
                 for other in tuple(others):
                     try:
                         await other.send_bytes(bytes(size))
@@ -106,9 +110,8 @@ def test_one_stalled_reader_does_not_hold_up_the_others(implementation: str) -> 
 
     with serve_endpoint(choose, implementation) as served:
         served.connect(buffer=4096)
-        good = [served.connect() for _ in range(3)]
+        good = [served.connect() for _ in received]
         wait_until(lambda: len(others) == 4)
-        received = [0] * len(good)
 
         def read(number: int) -> None:
             while received[number] < messages and good[number].read_frame() is not None:
