@@ -66,7 +66,7 @@ def test_killed_again_and_again_while_it_writes(crowd: Crowd) -> None:
     for number in range(5):
         victim = crowd.publish(f"victim{number}", 10**9)
         victim.go()
-        time.sleep(0.1 + 0.013 * number)
+        time.sleep(0.4 + 0.013 * number)
         victim.kill()
         victim.process.wait()
     publish(crowd.folder, "last", *range(100), "end")

@@ -21,6 +21,7 @@ from framework.observability.metrics import HttpMetrics, http_metrics, mark_dead
 
 WORKERS: Final = 4
 ROUTES: Final = 40
+LEAST_REQUESTS: Final = 10_000
 
 
 class Master:
@@ -88,6 +89,9 @@ def main(kills: int) -> None:
     numbers = random.Random(7)
     for turn in range(kills):
         time.sleep(numbers.random() * 0.01)
+        if turn == kills - WORKERS:  # however little processor they are given
+            while master.count() <= LEAST_REQUESTS:
+                time.sleep(0.01)
         master.kill(turn % WORKERS)
         if turn < kills - WORKERS:
             master.fork(turn % WORKERS)

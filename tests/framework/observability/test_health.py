@@ -96,7 +96,7 @@ async def test_checks_run_at_the_same_time(ready: Readiness) -> None:
     begun_at = time.perf_counter()
 
     assert (await ready.report(timeout=5))[0]
-    assert time.perf_counter() - begun_at < 1
+    assert time.perf_counter() - begun_at < 1.9  # one after the other: 2
 
 
 async def test_a_time_out_of_the_dependency_itself_counts_as_one(

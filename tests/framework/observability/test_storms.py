@@ -138,7 +138,7 @@ def run(seconds: float, code: str = "") -> list[str]:
 
 
 def test_the_count_is_written_by_itself() -> None:
-    lines = run(2, "time.sleep(2.5); os._exit(0)")
+    lines = run(2, "time.sleep(4); os._exit(0)")
     assert len(lines) == LINES_OF_A_STORM + 1
     assert '"event":"disk is slow","suppressed":9990' in lines[-1]
 

@@ -127,8 +127,9 @@ async def test_a_worker_killed_with_the_lock_leaves_nothing_locked(
 
 
 async def test_the_event_loop_runs_on_while_a_lock_is_waited_for(
-    store: SharedMemoryStore, tmp_path: Path
+    store: SharedMemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("framework.rate_limits.memory.RATE_LIMIT_LOCK_SECONDS", 1)
     await store.open()
     with run_workers(1, tmp_path) as [worker]:
         worker.start("store = open_store('test'); " + HOLD_LOCK)
@@ -168,7 +169,8 @@ def test_a_store_that_was_opened_before_a_fork_is_shared(tmp_path: Path) -> None
         assert run_all([worker], code) == ["9"]
 
 
-def test_threads_share_it_too(tmp_path: Path) -> None:
+def test_threads_share_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framework.rate_limits.memory.RATE_LIMIT_LOCK_SECONDS", 10)
     stores = [SharedMemoryStore("x", directory=tmp_path) for _ in range(2)]
     taken: list[int] = []
 

@@ -80,7 +80,6 @@ def test_one_stalled_reader_does_not_hold_up_the_others(implementation: str) -> 
     closed: list[int] = []
     received = [0] * 3
     messages, size = 120, 60_000
-    everybody = threading.Event()
 
     async def endpoint(websocket: WebSocket[Any]) -> None:
         try:
@@ -103,7 +102,6 @@ def test_one_stalled_reader_does_not_hold_up_the_others(implementation: str) -> 
                     except (WebSocketDisconnect, WebSocketDisconnected):
                         continue
                 await anyio.sleep(0.005)
-            everybody.set()
 
     async def choose(websocket: WebSocket[Any]) -> None:
         await (publish if "x-publish" in websocket.headers else endpoint)(websocket)
