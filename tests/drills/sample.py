@@ -57,10 +57,9 @@ async def block(request: Request) -> Response:
 async def work(request: Request) -> Response:
     """Wait for something, then use the processor, as most handlers do."""
     await asyncio.sleep(0.001)
+    # Asleep, it would lose the processor to who shares the machine.
     end = time.perf_counter() + 0.005
-    while (
-        time.perf_counter() < end
-    ):  # asleep, it would lose the processor to who shares the machine
+    while time.perf_counter() < end:
         pass
     return answer()
 

@@ -17,10 +17,6 @@ TEXTS_ON_CONTROLS = ("button", ".links a")
 
 # The page has asked the workers and shows their answers.
 IS_QUIET = "!document.querySelector('#ask').disabled"
-# A worker that is given no processor meanwhile has not answered: it is asked again.
-IS_COMPLETE = (
-    "(!document.querySelector('.silent') || (document.querySelector('#ask').click(), false))"
-)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +80,10 @@ def test_the_page_shows_every_worker_and_the_browser_has_nothing_to_complain_abo
     page: Page, address: str
 ) -> None:
     page.visit(address)
-    page.wait_until(f"{IS_QUIET} && {IS_COMPLETE}")
+    page.wait_until(IS_QUIET)
+    # One that is given no processor meanwhile is asked once more, as a person would.
+    page.evaluate("document.querySelector('.silent') && document.querySelector('#ask').click()")
+    page.wait_until(IS_QUIET)
 
     assert read_text(page, "h1") == "Afloat, with 2 workers."
     assert read_text(page, "dl div:nth-child(3)").split() == ["git", "revision", "3f9c1ab"]
@@ -101,7 +100,7 @@ def test_every_reload_has_a_connection_of_its_own_and_reaches_other_workers(
     page: Page, address: str
 ) -> None:
     slots, connections = set(), []
-    for _ in range(60):
+    for _ in range(20):
         connections.append(page.visit(address)["connectionId"])
         slots.add(read_slot(page))
         if slots == {0, 1}:

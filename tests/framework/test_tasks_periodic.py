@@ -60,7 +60,7 @@ async def test_jitter_adds_to_the_pauses(monkeypatch: pytest.MonkeyPatch) -> Non
         tasks.begin()
         await wait_for(lambda: len(runs) >= 3)
         await tasks.drain()
-    assert runs[2] - runs[0] >= 0.19
+    assert runs[2] - runs[0] >= 0.2
 
 
 async def test_a_failing_run_does_not_end_the_series(caplog: pytest.LogCaptureFixture) -> None:
@@ -151,7 +151,7 @@ async def test_of_two_in_one_folder_one_runs_and_the_other_takes_over(
             await one.drain()
         await wait_for(lambda: second)
         await other.drain()
-    assert second[0] - first[-1] >= 0.15, "it keeps to the times of the first"
+    assert second[0] - first[-1] >= 0.18, "it keeps to the times of the first"
 
 
 async def test_a_folder_that_is_not_there_is_told_and_harms_nobody(

@@ -89,14 +89,14 @@ async def test_a_reason_is_logged_and_not_told(ready: Readiness, log: LogStream)
 
 async def test_checks_run_at_the_same_time(ready: Readiness) -> None:
     async def slow() -> None:
-        await anyio.sleep(0.2)
+        await anyio.sleep(0.5)
 
     for number in range(10):
         ready.add_check(f"check {number}", slow)
     begun_at = time.perf_counter()
 
     assert (await ready.report(timeout=5))[0]
-    assert time.perf_counter() - begun_at < 1.9  # one after the other: 2
+    assert time.perf_counter() - begun_at < 2.5  # one after the other: 5
 
 
 async def test_a_time_out_of_the_dependency_itself_counts_as_one(

@@ -147,7 +147,7 @@ async def test_the_event_loop_runs_on_while_a_lock_is_waited_for(
             with pytest.raises(StoreUnavailable):
                 await count_taken(store, "key")
             tasks.cancel_scope.cancel()
-    assert turns > 5
+    assert turns > 20
 
 
 def test_counts_outlive_the_worker_that_made_them(tmp_path: Path) -> None:

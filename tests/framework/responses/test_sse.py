@@ -144,8 +144,8 @@ async def test_silence_is_broken_by_comments() -> None:
             if len(channel.messages) == 5:
                 scope.cancel()
 
-        response = EventSourceResponse(quiet.events(), heartbeat=0.05)
-        with anyio.fail_after(10):
+        response = EventSourceResponse(quiet.events(), heartbeat=0.2)
+        with anyio.fail_after(2):
             await response(build_scope(), channel.receive, send)
     bodies = [message["body"] for message in channel.messages[1:]]
     assert bodies[0] == b"data: first\n\n"
@@ -223,7 +223,7 @@ async def test_a_server_that_stops_says_so_itself() -> None:
                 await anyio.sleep(0.01)
         assert not quiet.closed
         stopping.set()
-        with anyio.fail_after(0.45):  # before the next look at what `draining` says
+        with anyio.fail_after(0.3):
             await quiet.ended.wait()
     check_hint(channel.messages[-1])
 
@@ -236,7 +236,7 @@ async def test_a_stream_that_ends_by_itself_gives_no_hint() -> None:
 
 async def test_the_stream_ends_with_its_client() -> None:
     quiet = Quiet()
-    with anyio.fail_after(5):
+    with anyio.fail_after(0.5):
         await EventSourceResponse(quiet.events())(
             build_scope(), Channel(b"").receive, Channel().send
         )
